@@ -10,8 +10,8 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// 9999-12-30T22:00:00.999999Z, the last instant that every offset can write.
-const MICROS_MAX: i64 = 253_402_207_200_999_999;
+/// 9999-12-30T21:59:59.999999Z, the last instant that every offset can write.
+const MICROS_MAX: i64 = 253_402_207_199_999_999;
 /// 0000-01-01T00:00:00Z, the first one.
 const MICROS_MIN: i64 = -62_167_219_200_000_000;
 
@@ -237,7 +237,7 @@ mod tests {
         assert!(Timestamp::parse("yesterday").is_err());
         assert_eq!(
             Timestamp::from_micros(i64::MAX).to_string(),
-            "9999-12-30T22:00:00.999999Z"
+            "9999-12-30T21:59:59.999999Z"
         );
         assert_eq!(
             Timestamp::from_micros(i64::MIN).to_string(),
