@@ -1,0 +1,16 @@
+//! Evidence is truth, state is belief: evidence records, entity schemas, the
+//! fold of claims into a subject's state, and snapshots. Pure: no clock, no
+//! network, no store.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+pub mod schema;
+
+pub use schema::SchemaDefinition;
