@@ -11,6 +11,12 @@
     )
 )]
 
+pub mod evidence;
 pub mod schema;
+pub mod snapshot;
+pub mod state;
 
-pub use schema::SchemaDefinition;
+pub use evidence::{Body, Evidence, Filed, Filing, file};
+pub use schema::{Schema, SchemaDefinition, Tier};
+pub use snapshot::take;
+pub use state::{Fact, State, claim};
