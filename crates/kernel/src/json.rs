@@ -114,10 +114,12 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_bool<E>(self, v: bool) -> Result<Value, E> {
         Ok(Value::Bool(v))
     }
-    fn visit_i64<E>(self, v: i64) -> Result<Value, E> {
+    fn visit_i64<E: serde::de::Error>(self, v: i64) -> Result<Value, E> {
+        exact(v.unsigned_abs())?;
         Ok(Value::from(v))
     }
-    fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
+    fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<Value, E> {
+        exact(v)?;
         Ok(Value::from(v))
     }
     fn visit_f64<E: serde::de::Error>(self, v: f64) -> Result<Value, E> {
@@ -153,6 +155,17 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
+/// Refuses integers that canonical JSON cannot write exactly (RFC 7493).
+fn exact<E: serde::de::Error>(magnitude: u64) -> Result<(), E> {
+    const EXACT_MAX: u64 = (1 << 53) - 1;
+    if magnitude > EXACT_MAX {
+        return Err(E::custom(format!(
+            "an integer beyond ±{EXACT_MAX} has no exact form; write it as a string"
+        )));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +185,8 @@ mod tests {
         refused(&[b'"', 0xff, b'"'], "not UTF-8 at byte 1");
         refused("[".repeat(100_000).as_bytes(), "nested deeper than");
         refused(b"1e999", "out of range");
+        refused(b"9007199254740992", "no exact form");
+        assert!(parse(b"-9007199254740991").is_ok());
         refused(b"", "EOF");
         refused(&vec![b' '; limits::JSON_BYTES_MAX + 1], "allowed are");
     }

@@ -26,6 +26,7 @@ pub mod subject;
 pub mod time;
 
 pub mod aggregate;
+pub mod belief;
 pub mod ctx;
 pub mod lifecycle;
 pub mod unit;
@@ -34,6 +35,7 @@ pub mod verdict;
 pub mod port;
 
 pub use aggregate::{Aggregate, Category, Event, Impossible, Stamp};
+pub use belief::{Belief, Claim, EvidenceType, Ground, SchemaRef, Snapshot, Trust};
 pub use ctx::{Ctx, TraceId};
 pub use digest::Digest;
 pub use id::*;

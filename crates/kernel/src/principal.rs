@@ -34,6 +34,8 @@ crate::names! {
         Auditor = "auditor",
         /// Proposes only.
         Agent = "agent",
+        /// Sends signals in, and nothing else.
+        Source = "source",
     }
 }
 

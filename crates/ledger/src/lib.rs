@@ -1,1 +1,32 @@
-//! x
+//! The ledger: entries, their hash chain, the committer that turns commands
+//! into durable entries, and the proofs over them (verify, replay, why).
+//! Storage stands behind [`store::Store`]; nothing here speaks SQL.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+pub mod entry;
+pub mod query;
+pub mod registry;
+pub mod request;
+pub mod store;
+
+mod committer;
+mod group;
+mod handle;
+
+pub mod replay;
+pub mod verify;
+pub mod why;
+
+pub use entry::{Entry, Head};
+pub use handle::{Committed, Ledger, Settings};
+pub use query::{DocumentQuery, EntryQuery, Order};
+pub use registry::Registry;
+pub use store::{Batch, Document, Store, StoreFault};

@@ -1,0 +1,134 @@
+//! The seam to storage: append a batch under expectations, read entries, get
+//! and list current states. SQLite and PostgreSQL stand behind it; the test
+//! kit has a twin.
+
+use crate::entry::{Entry, Head};
+use crate::query::{DocumentQuery, EntryQuery};
+use async_trait::async_trait;
+use kernel::{Digest, DirectiveId, EntryId, StreamId, Subject, TenantId, Timestamp};
+
+/// A current state as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// The stream that it is the fold of.
+    pub stream: StreamId,
+    /// The stream's version.
+    pub version: u64,
+    /// Position of the stream's first entry.
+    pub created_seq: u64,
+    /// Position of the stream's last entry.
+    pub updated_seq: u64,
+    /// Its status.
+    pub status: String,
+    /// The subject that it is about.
+    pub subject: Option<Subject>,
+    /// The directive that it belongs to.
+    pub directive: Option<DirectiveId>,
+    /// When the shell must look at it again.
+    pub due_at: Option<Timestamp>,
+    /// Canonical JSON of the state.
+    pub body: String,
+}
+
+/// What is appended to one tenant's log as one unit.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Whose log.
+    pub tenant: TenantId,
+    /// The head that was decided on: the expectation.
+    pub expected: Head,
+    /// The entries, in order, chained onto `expected`.
+    pub entries: Vec<Entry>,
+    /// The states after them.
+    pub documents: Vec<Document>,
+    /// Large bodies, by digest.
+    pub objects: Vec<(Digest, Vec<u8>)>,
+}
+
+/// Why storage did not do what was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreFault {
+    /// The head of the log has moved: decide again.
+    #[error("the log of {0} has moved on")]
+    Stale(TenantId),
+    /// A stored record cannot be read.
+    #[error("entry {seq} of {tenant} cannot be read: {what}")]
+    Unreadable {
+        /// Whose log.
+        tenant: TenantId,
+        /// Where.
+        seq: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Storage is damaged.
+    #[error("storage is damaged: {0}")]
+    Damaged(String),
+    /// Storage does not answer, or cannot write.
+    #[error("storage: {0}")]
+    Unavailable(String),
+}
+
+impl From<StoreFault> for kernel::Refusal {
+    fn from(fault: StoreFault) -> Self {
+        match &fault {
+            StoreFault::Stale(_) => Self::conflict(fault.to_string()).hint("try again"),
+            StoreFault::Unreadable { .. } | StoreFault::Damaged(_) => {
+                Self::integrity(fault.to_string())
+                    .hint("run `writ ledger verify`, then restore from a backup")
+            }
+            StoreFault::Unavailable(_) => {
+                Self::unavailable(fault.to_string()).hint("check the disk or database, then retry")
+            }
+        }
+    }
+}
+
+/// Storage of logs and current states.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Appends the batches, of different tenants, all or nothing; durable when
+    /// it returns.
+    async fn append(&self, batches: Vec<Batch>) -> Result<(), StoreFault>;
+    /// The head of a log; [`Head::EMPTY`] when the tenant has none.
+    async fn head(&self, tenant: TenantId) -> Result<Head, StoreFault>;
+    /// Every tenant that has a log, in order of id.
+    async fn tenants(&self) -> Result<Vec<TenantId>, StoreFault>;
+    /// Entries that match.
+    async fn entries(&self, tenant: TenantId, query: &EntryQuery)
+    -> Result<Vec<Entry>, StoreFault>;
+    /// One entry.
+    async fn entry(&self, tenant: TenantId, id: EntryId) -> Result<Option<Entry>, StoreFault>;
+    /// One current state.
+    async fn document(
+        &self,
+        tenant: TenantId,
+        stream: &StreamId,
+    ) -> Result<Option<Document>, StoreFault>;
+    /// Current states that match.
+    async fn documents(
+        &self,
+        tenant: TenantId,
+        query: &DocumentQuery,
+    ) -> Result<Vec<Document>, StoreFault>;
+    /// Every current state after this stream, in order of stream name.
+    async fn all_documents(
+        &self,
+        tenant: TenantId,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreFault>;
+    /// Streams of all tenants that are due at this instant, earliest first.
+    async fn due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, StreamId)>, StoreFault>;
+    /// When the next stream is due.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreFault>;
+    /// A large body.
+    async fn object(&self, tenant: TenantId, digest: Digest)
+    -> Result<Option<Vec<u8>>, StoreFault>;
+    /// What the storage engine's own check finds wrong; empty when nothing.
+    async fn engine_check(&self) -> Result<Vec<String>, StoreFault>;
+}

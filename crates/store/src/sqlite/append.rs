@@ -1,0 +1,147 @@
+//! Appending batches: all or nothing, each under the head that it expects.
+
+use super::fault;
+use super::row::LOG_STRIDE;
+use ledger::entry::{Entry, Head};
+use ledger::store::{Batch, Document, StoreFault};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+pub(super) fn run(connection: &mut Connection, batches: &[Batch]) -> Result<(), StoreFault> {
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(fault)?;
+    for batch in batches {
+        write(&transaction, batch)?;
+    }
+    transaction.commit().map_err(fault)
+}
+
+fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreFault> {
+    let log = move_head(transaction, batch)?;
+    entries(transaction, log, &batch.entries)?;
+    documents(transaction, log, &batch.documents)?;
+    let mut insert = transaction
+        .prepare_cached(
+            "INSERT INTO objects (log, digest, bytes) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        )
+        .map_err(fault)?;
+    for (digest, bytes) in &batch.objects {
+        insert
+            .execute(params![log, digest.0, bytes])
+            .map_err(fault)?;
+    }
+    Ok(())
+}
+
+/// Compares the log's head with the expectation and sets the new one.
+fn move_head(transaction: &Transaction<'_>, batch: &Batch) -> Result<i64, StoreFault> {
+    let Some(last) = batch.entries.last() else {
+        return Err(StoreFault::Unavailable("a batch without entries".into()));
+    };
+    let tenant = batch.tenant.to_string();
+    let found: Option<(i64, u64, [u8; 32])> = transaction
+        .prepare_cached("SELECT number, seq, hash FROM logs WHERE tenant = ?1")
+        .map_err(fault)?
+        .query_row([&tenant], |row| {
+            let seq: i64 = row.get(1)?;
+            Ok((row.get(0)?, seq.unsigned_abs(), row.get(2)?))
+        })
+        .optional()
+        .map_err(fault)?;
+    let head = found.map_or(Head::EMPTY, |(_, seq, hash)| Head {
+        seq,
+        hash: kernel::Digest(hash),
+    });
+    if head != batch.expected {
+        return Err(StoreFault::Stale(batch.tenant));
+    }
+    let seq = integer(last.seq)?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO logs (tenant, seq, hash) VALUES (?1, ?2, ?3)
+             ON CONFLICT (tenant) DO UPDATE SET seq = excluded.seq, hash = excluded.hash
+             RETURNING number",
+        )
+        .map_err(fault)?
+        .query_row(params![tenant, seq, last.hash.0], |row| row.get(0))
+        .map_err(fault)
+}
+
+fn entries(transaction: &Transaction<'_>, log: i64, entries: &[Entry]) -> Result<(), StoreFault> {
+    let mut insert = transaction
+        .prepare_cached(
+            "INSERT INTO entries (position, log, id, stream, stream_version, kind, category, at, \
+             actor, trace_id, causation, subject, directive, snapshot, payload, payload_hash, \
+             prev_hash, hash) \
+             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
+        )
+        .map_err(fault)?;
+    for entry in entries {
+        let seq = integer(entry.seq)?;
+        if seq >= LOG_STRIDE {
+            return Err(StoreFault::Unavailable("the log is full".into()));
+        }
+        insert
+            .execute(params![
+                log * LOG_STRIDE + seq,
+                log,
+                entry.id.0.as_bytes(),
+                entry.stream.as_str(),
+                integer(entry.stream_version)?,
+                entry.kind,
+                kernel::names::Name::name(entry.category),
+                entry.at.as_micros(),
+                entry.actor.to_string(),
+                entry.trace_id.to_string(),
+                entry.causation.as_ref().map(|c| c.0.as_bytes()),
+                entry.subject.as_ref().map(ToString::to_string),
+                entry.directive.map(|d| d.to_string()),
+                entry.snapshot.map(|s| s.to_string()),
+                entry.payload,
+                entry.payload_hash.0,
+                entry.prev_hash.0,
+                entry.hash.0,
+            ])
+            .map_err(fault)?;
+    }
+    Ok(())
+}
+
+fn documents(
+    transaction: &Transaction<'_>,
+    log: i64,
+    documents: &[Document],
+) -> Result<(), StoreFault> {
+    let mut upsert = transaction
+        .prepare_cached(
+            "INSERT INTO documents (log, stream, kind, version, created_seq, updated_seq, status, \
+             subject, directive, due_at, body) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) \
+             ON CONFLICT (log, stream) DO UPDATE SET version = excluded.version, \
+             updated_seq = excluded.updated_seq, status = excluded.status, \
+             subject = excluded.subject, directive = excluded.directive, \
+             due_at = excluded.due_at, body = excluded.body",
+        )
+        .map_err(fault)?;
+    for document in documents {
+        upsert
+            .execute(params![
+                log,
+                document.stream.as_str(),
+                document.stream.kind(),
+                integer(document.version)?,
+                integer(document.created_seq)?,
+                integer(document.updated_seq)?,
+                document.status,
+                document.subject.as_ref().map(ToString::to_string),
+                document.directive.map(|d| d.to_string()),
+                document.due_at.map(kernel::Timestamp::as_micros),
+                document.body,
+            ])
+            .map_err(fault)?;
+    }
+    Ok(())
+}
+
+fn integer(number: u64) -> Result<i64, StoreFault> {
+    i64::try_from(number).map_err(|_| StoreFault::Unavailable(format!("{number} is too large")))
+}

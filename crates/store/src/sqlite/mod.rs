@@ -1,0 +1,268 @@
+//! The embedded store: one SQLite file, write-ahead log, full sync. One writer
+//! connection, a few reading ones. A lock file keeps a second writ away,
+//! because the committer keeps states in memory.
+
+mod append;
+mod migrate;
+mod read;
+mod row;
+
+use async_trait::async_trait;
+use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
+use ledger::entry::{Entry, Head};
+use ledger::query::{DocumentQuery, EntryQuery};
+use ledger::store::{Batch, Document, Store, StoreFault};
+use parking_lot::Mutex;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The name of the database file in a data directory.
+pub const FILE_NAME: &str = "writ.db";
+const LOCK_NAME: &str = "writ.lock";
+/// Reading connections that are kept open.
+const READERS_KEPT: usize = 8;
+/// How long a connection waits for another process's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Prepared statements that each connection keeps.
+const STATEMENTS_KEPT: usize = 64;
+
+/// The embedded store.
+pub struct Sqlite {
+    inner: Arc<Inner>,
+    writer: Option<Mutex<Connection>>,
+    _lock: Option<File>,
+}
+
+struct Inner {
+    path: PathBuf,
+    readers: Mutex<Vec<Connection>>,
+}
+
+impl Sqlite {
+    /// Opens, and where needed makes, the store in this data directory.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, another writ holds it, the file is
+    /// no database of writ's, or a newer version of writ wrote it.
+    pub fn open(directory: &Path) -> Result<Self, StoreFault> {
+        std::fs::create_dir_all(directory).map_err(|e| at(directory, &e))?;
+        let lock = lock(directory)?;
+        let path = directory.join(FILE_NAME);
+        let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_CREATE)?;
+        migrate::run(&mut writer)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path,
+                readers: Mutex::default(),
+            }),
+            writer: Some(Mutex::new(writer)),
+            _lock: Some(lock),
+        })
+    }
+
+    /// Opens the store in this data directory for reading only. Works beside
+    /// a running writ and on a copy.
+    ///
+    /// # Errors
+    /// When there is no store, it is not writ's, or it is of another version.
+    pub fn open_read_only(directory: &Path) -> Result<Self, StoreFault> {
+        let path = directory.join(FILE_NAME);
+        if !path.exists() {
+            return Err(StoreFault::Unavailable(format!(
+                "there is no `{FILE_NAME}` in `{}`",
+                directory.display()
+            )));
+        }
+        let connection = connect_reader(&path)?;
+        migrate::check(&connection)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path,
+                readers: Mutex::new(vec![connection]),
+            }),
+            writer: None,
+            _lock: None,
+        })
+    }
+
+    /// Reads on a thread that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreFault> + Send + 'static,
+    ) -> Result<T, StoreFault> {
+        let inner = self.inner.clone();
+        tokio::task::spawn_blocking(move || inner.with(work))
+            .await
+            .map_err(|e| StoreFault::Unavailable(e.to_string()))?
+    }
+}
+
+impl Inner {
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreFault>,
+    ) -> Result<T, StoreFault> {
+        let kept = self.readers.lock().pop();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => connect_reader(&self.path)?,
+        };
+        let done = work(&connection);
+        let mut readers = self.readers.lock();
+        if readers.len() < READERS_KEPT {
+            readers.push(connection);
+        }
+        done
+    }
+}
+
+fn lock(directory: &Path) -> Result<File, StoreFault> {
+    let path = directory.join(LOCK_NAME);
+    let file = File::create(&path).map_err(|e| at(&path, &e))?;
+    file.try_lock().map_err(|e| match e {
+        std::fs::TryLockError::WouldBlock => StoreFault::Unavailable(format!(
+            "another writ is using `{}`; stop it, or name another data directory",
+            directory.display()
+        )),
+        std::fs::TryLockError::Error(e) => at(&path, &e),
+    })?;
+    Ok(file)
+}
+
+fn at(path: &Path, error: &std::io::Error) -> StoreFault {
+    StoreFault::Unavailable(format!("`{}`: {error}", path.display()))
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreFault> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(fault)?;
+    let mode: String = connection
+        .query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))
+        .map_err(fault)?;
+    if mode != "wal" {
+        return Err(StoreFault::Unavailable(format!(
+            "`{}`: the write-ahead log cannot be used here (mode `{mode}`)",
+            path.display()
+        )));
+    }
+    let pragmas = [
+        ("synchronous", "FULL"),
+        ("recursive_triggers", "ON"),
+        ("trusted_schema", "OFF"),
+        ("cell_size_check", "ON"),
+    ];
+    for (name, value) in pragmas {
+        connection.pragma_update(None, name, value).map_err(fault)?;
+    }
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    Ok(connection)
+}
+
+fn connect_reader(path: &Path) -> Result<Connection, StoreFault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(fault)?;
+    connection
+        .pragma_update(None, "query_only", "ON")
+        .map_err(fault)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    Ok(connection)
+}
+
+/// What a fault of SQLite's means here.
+fn fault(error: rusqlite::Error) -> StoreFault {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreFault::Damaged(error.to_string())
+        }
+        _ => StoreFault::Unavailable(error.to_string()),
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn append(&self, batches: Vec<Batch>) -> Result<(), StoreFault> {
+        let writer = self
+            .writer
+            .as_ref()
+            .ok_or_else(|| StoreFault::Unavailable("opened for reading only".into()))?;
+        append::run(&mut writer.lock(), &batches)
+    }
+
+    async fn head(&self, tenant: TenantId) -> Result<Head, StoreFault> {
+        self.inner.with(|c| read::head(c, tenant))
+    }
+
+    async fn tenants(&self) -> Result<Vec<TenantId>, StoreFault> {
+        self.inner.with(read::tenants)
+    }
+
+    async fn entries(
+        &self,
+        tenant: TenantId,
+        query: &EntryQuery,
+    ) -> Result<Vec<Entry>, StoreFault> {
+        let query = query.clone();
+        self.read(move |c| read::entries(c, tenant, &query)).await
+    }
+
+    async fn entry(&self, tenant: TenantId, id: EntryId) -> Result<Option<Entry>, StoreFault> {
+        self.read(move |c| read::entry(c, tenant, id)).await
+    }
+
+    async fn document(
+        &self,
+        tenant: TenantId,
+        stream: &StreamId,
+    ) -> Result<Option<Document>, StoreFault> {
+        self.inner.with(|c| read::document(c, tenant, stream))
+    }
+
+    async fn documents(
+        &self,
+        tenant: TenantId,
+        query: &DocumentQuery,
+    ) -> Result<Vec<Document>, StoreFault> {
+        let query = query.clone();
+        self.read(move |c| read::documents(c, tenant, &query)).await
+    }
+
+    async fn all_documents(
+        &self,
+        tenant: TenantId,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreFault> {
+        let after = after.cloned();
+        self.read(move |c| read::all_documents(c, tenant, after.as_ref(), limit))
+            .await
+    }
+
+    async fn due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, StreamId)>, StoreFault> {
+        self.read(move |c| read::due(c, now, limit)).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreFault> {
+        self.read(read::next_due).await
+    }
+
+    async fn object(
+        &self,
+        tenant: TenantId,
+        digest: Digest,
+    ) -> Result<Option<Vec<u8>>, StoreFault> {
+        self.read(move |c| read::object(c, tenant, digest)).await
+    }
+
+    async fn engine_check(&self) -> Result<Vec<String>, StoreFault> {
+        self.read(read::engine_check).await
+    }
+}

@@ -1,0 +1,292 @@
+//! Reading: heads, entries, current states, what is due, large bodies.
+
+use super::fault;
+use super::row::{self, DOCUMENT_COLUMNS, ENTRY_COLUMNS, LOG_STRIDE};
+use kernel::names::Name;
+use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
+use ledger::entry::{Entry, Head};
+use ledger::query::{DocumentQuery, EntryQuery, Order};
+use ledger::store::{Document, StoreFault};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+
+/// Lines of SQLite's own check that are reported at most.
+const CHECK_LINES_MAX: u32 = 20;
+
+pub(super) fn head(connection: &Connection, tenant: TenantId) -> Result<Head, StoreFault> {
+    let found: Option<(i64, [u8; 32])> = connection
+        .prepare_cached("SELECT seq, hash FROM logs WHERE tenant = ?1")
+        .map_err(fault)?
+        .query_row([tenant.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+        .map_err(fault)?;
+    Ok(found.map_or(Head::EMPTY, |(seq, hash)| Head {
+        seq: seq.unsigned_abs(),
+        hash: Digest(hash),
+    }))
+}
+
+pub(super) fn tenants(connection: &Connection) -> Result<Vec<TenantId>, StoreFault> {
+    let mut select = connection
+        .prepare_cached("SELECT tenant FROM logs ORDER BY tenant")
+        .map_err(fault)?;
+    let rows = select
+        .query_map([], |row| row.get::<_, String>(0))
+        .map_err(fault)?;
+    rows.map(|text| {
+        let text = text.map_err(fault)?;
+        text.parse()
+            .map_err(|_| StoreFault::Damaged(format!("`{text}` is no tenant")))
+    })
+    .collect()
+}
+
+fn log_number(connection: &Connection, tenant: TenantId) -> Result<Option<i64>, StoreFault> {
+    connection
+        .prepare_cached("SELECT number FROM logs WHERE tenant = ?1")
+        .map_err(fault)?
+        .query_row([tenant.to_string()], |row| row.get(0))
+        .optional()
+        .map_err(fault)
+}
+
+/// The conditions of a query with their values.
+struct Conditions {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    fn new(sql: &str, value: impl Into<Value>) -> Self {
+        Self {
+            sql: sql.to_owned(),
+            values: vec![value.into()],
+        }
+    }
+    fn and(&mut self, sql: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.sql.push_str(" AND ");
+            self.sql.push_str(sql);
+            self.values.push(value.into());
+        }
+    }
+}
+
+fn direction(order: Order) -> (&'static str, &'static str) {
+    match order {
+        Order::Ascending => (">", "ASC"),
+        Order::Descending => ("<", "DESC"),
+    }
+}
+
+fn seq_value(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+pub(super) fn entries(
+    connection: &Connection,
+    tenant: TenantId,
+    query: &EntryQuery,
+) -> Result<Vec<Entry>, StoreFault> {
+    let Some(log) = log_number(connection, tenant)? else {
+        return Ok(Vec::new());
+    };
+    let (beyond, order) = direction(query.order);
+    let mut where_ = Conditions::new("position >= ?", log * LOG_STRIDE);
+    where_.and("position < ?", Some((log + 1) * LOG_STRIDE));
+    let indexed = query.stream.is_some()
+        || query.kind.is_some()
+        || query.trace.is_some()
+        || query.subject.is_some()
+        || query.directive.is_some();
+    where_.and("log = ?", indexed.then_some(log));
+    let position = query
+        .beyond_seq
+        .map(|seq| log * LOG_STRIDE + seq_value(seq).min(LOG_STRIDE - 1));
+    where_.and(&format!("position {beyond} ?"), position);
+    where_.and(
+        "stream = ?",
+        query.stream.as_ref().map(|s| s.as_str().to_owned()),
+    );
+    where_.and("kind = ?", query.kind.clone());
+    where_.and("category = ?", query.category.map(|c| c.name().to_owned()));
+    where_.and("actor = ?", query.actor.as_ref().map(ToString::to_string));
+    where_.and(
+        "subject = ?",
+        query.subject.as_ref().map(ToString::to_string),
+    );
+    where_.and("trace_id = ?", query.trace.map(|t| t.to_string()));
+    where_.and("directive = ?", query.directive.map(|d| d.to_string()));
+    where_.and("at >= ?", query.from.map(Timestamp::as_micros));
+    where_.and("at < ?", query.until.map(Timestamp::as_micros));
+    where_.values.push(Value::from(limit(query.limit)));
+    let sql = format!(
+        "SELECT {ENTRY_COLUMNS} FROM entries WHERE {} ORDER BY position {order} LIMIT ?",
+        where_.sql
+    );
+    collect(connection, &sql, where_.values, |row| {
+        row::entry(tenant, row)
+    })
+}
+
+fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+fn collect<T>(
+    connection: &Connection,
+    sql: &str,
+    values: Vec<Value>,
+    read: impl Fn(&Row<'_>) -> Result<T, StoreFault>,
+) -> Result<Vec<T>, StoreFault> {
+    let mut select = connection.prepare_cached(sql).map_err(fault)?;
+    let mut rows = select.query(params_from_iter(values)).map_err(fault)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(fault)? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
+pub(super) fn entry(
+    connection: &Connection,
+    tenant: TenantId,
+    id: EntryId,
+) -> Result<Option<Entry>, StoreFault> {
+    let Some(log) = log_number(connection, tenant)? else {
+        return Ok(None);
+    };
+    let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE log = ? AND id = ?");
+    let values = vec![Value::from(log), Value::from(id.0.as_bytes().to_vec())];
+    Ok(collect(connection, &sql, values, |row| row::entry(tenant, row))?.pop())
+}
+
+pub(super) fn document(
+    connection: &Connection,
+    tenant: TenantId,
+    stream: &StreamId,
+) -> Result<Option<Document>, StoreFault> {
+    let sql = format!(
+        "SELECT {DOCUMENT_COLUMNS} FROM documents \
+         WHERE log = (SELECT number FROM logs WHERE tenant = ?) AND stream = ?"
+    );
+    let values = vec![
+        Value::from(tenant.to_string()),
+        Value::from(stream.as_str().to_owned()),
+    ];
+    Ok(collect(connection, &sql, values, row::document)?.pop())
+}
+
+pub(super) fn documents(
+    connection: &Connection,
+    tenant: TenantId,
+    query: &DocumentQuery,
+) -> Result<Vec<Document>, StoreFault> {
+    let Some(log) = log_number(connection, tenant)? else {
+        return Ok(Vec::new());
+    };
+    let (beyond, order) = direction(query.order);
+    let mut where_ = Conditions::new("log = ?", log);
+    where_.and("kind = ?", Some(query.kind.clone()));
+    where_.and(
+        &format!("created_seq {beyond} ?"),
+        query.beyond_seq.map(seq_value),
+    );
+    where_.and(
+        "subject = ?",
+        query.subject.as_ref().map(ToString::to_string),
+    );
+    where_.and("directive = ?", query.directive.map(|d| d.to_string()));
+    if !query.statuses.is_empty() {
+        let marks = vec!["?"; query.statuses.len()].join(", ");
+        where_.sql.push_str(&format!(" AND status IN ({marks})"));
+        where_
+            .values
+            .extend(query.statuses.iter().cloned().map(Value::from));
+    }
+    where_.values.push(Value::from(limit(query.limit)));
+    let sql = format!(
+        "SELECT {DOCUMENT_COLUMNS} FROM documents WHERE {} ORDER BY created_seq {order} LIMIT ?",
+        where_.sql
+    );
+    collect(connection, &sql, where_.values, row::document)
+}
+
+pub(super) fn all_documents(
+    connection: &Connection,
+    tenant: TenantId,
+    after: Option<&StreamId>,
+    rows: usize,
+) -> Result<Vec<Document>, StoreFault> {
+    let Some(log) = log_number(connection, tenant)? else {
+        return Ok(Vec::new());
+    };
+    let sql = format!(
+        "SELECT {DOCUMENT_COLUMNS} FROM documents WHERE log = ? AND stream > ? \
+         ORDER BY stream LIMIT ?"
+    );
+    let after = after.map_or("", StreamId::as_str).to_owned();
+    let values = vec![
+        Value::from(log),
+        Value::from(after),
+        Value::from(limit(rows)),
+    ];
+    collect(connection, &sql, values, row::document)
+}
+
+pub(super) fn due(
+    connection: &Connection,
+    now: Timestamp,
+    rows: usize,
+) -> Result<Vec<(TenantId, StreamId)>, StoreFault> {
+    let sql = "SELECT tenant, stream FROM documents JOIN logs ON number = log \
+               WHERE due_at IS NOT NULL AND due_at <= ? ORDER BY due_at, log, stream LIMIT ?";
+    let values = vec![Value::from(now.as_micros()), Value::from(limit(rows))];
+    collect(connection, sql, values, |row| {
+        let tenant: String = row.get(0).map_err(fault)?;
+        let stream: String = row.get(1).map_err(fault)?;
+        let tenant = tenant
+            .parse()
+            .map_err(|_| StoreFault::Damaged(format!("`{tenant}` is no tenant")))?;
+        Ok((tenant, StreamId::from_stored(&stream)))
+    })
+}
+
+pub(super) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, StoreFault> {
+    let micros: Option<i64> = connection
+        .prepare_cached("SELECT min(due_at) FROM documents WHERE due_at IS NOT NULL")
+        .map_err(fault)?
+        .query_row([], |row| row.get(0))
+        .map_err(fault)?;
+    Ok(micros.map(Timestamp::from_micros))
+}
+
+pub(super) fn object(
+    connection: &Connection,
+    tenant: TenantId,
+    digest: Digest,
+) -> Result<Option<Vec<u8>>, StoreFault> {
+    let bytes: Option<Vec<u8>> = connection
+        .prepare_cached(
+            "SELECT bytes FROM objects \
+             WHERE log = (SELECT number FROM logs WHERE tenant = ?1) AND digest = ?2",
+        )
+        .map_err(fault)?
+        .query_row(params![tenant.to_string(), digest.0], |row| row.get(0))
+        .optional()
+        .map_err(fault)?;
+    match bytes {
+        Some(bytes) if Digest::of(&bytes) != digest => Err(StoreFault::Damaged(format!(
+            "the object {digest} does not have its digest"
+        ))),
+        found => Ok(found),
+    }
+}
+
+pub(super) fn engine_check(connection: &Connection) -> Result<Vec<String>, StoreFault> {
+    let sql = format!("PRAGMA integrity_check({CHECK_LINES_MAX})");
+    let lines = collect(connection, &sql, Vec::new(), |row| {
+        row.get::<_, String>(0).map_err(fault)
+    })?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+}
