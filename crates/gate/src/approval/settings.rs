@@ -1,0 +1,165 @@
+//! Who must agree to what (GATE-15, GATE-16): quorum per action class,
+//! separation of duties, how long a request waits, and what may go without a
+//! person. The default is a person.
+
+use crate::{ActionClass, Capabilities, Contract};
+use kernel::{Ratio, Role, Snapshot, Span, Verdict};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+kernel::names! {
+    /// A part that someone played in a directive.
+    pub enum Duty {
+        /// They issued it.
+        Issuer = "issuer",
+        /// They wrote the version in force.
+        Editor = "editor",
+    }
+}
+
+/// How many must agree, and which roles may.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quorum {
+    /// How many people; at least one.
+    pub needed: u32,
+    /// Roles that may decide; one of them is enough.
+    pub among: Vec<Role>,
+}
+
+impl Default for Quorum {
+    fn default() -> Self {
+        Self {
+            needed: 1,
+            among: vec![Role::Approver, Role::Admin],
+        }
+    }
+}
+
+/// A type of directive that may change internal state without a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Autonomous {
+    /// The least confidence of every field of the bound snapshot.
+    pub confidence_min: Ratio,
+}
+
+/// The rules of approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Per action class; a class that is not named needs one approver.
+    #[serde(default)]
+    pub quorum: BTreeMap<ActionClass, Quorum>,
+    /// How long a request waits before silence is a refusal.
+    pub expires_after: Span,
+    /// Whose hands may not approve; both when not given.
+    #[serde(default = "both")]
+    pub separation_of_duties: BTreeSet<Duty>,
+    /// Types of directives that may mutate internal state on their own.
+    #[serde(default)]
+    pub autonomous: BTreeMap<String, Autonomous>,
+}
+
+fn both() -> BTreeSet<Duty> {
+    BTreeSet::from([Duty::Issuer, Duty::Editor])
+}
+
+impl Settings {
+    /// The quorum of this class.
+    #[must_use]
+    pub fn quorum_of(&self, class: ActionClass) -> Quorum {
+        self.quorum.get(&class).cloned().unwrap_or_default()
+    }
+
+    /// What is wrong with the settings by themselves.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.expires_after == Span::ZERO {
+            faults.push("approvals.expires_after: must be longer than nothing".to_owned());
+        }
+        for (class, quorum) in &self.quorum {
+            if quorum.needed == 0 {
+                faults.push(format!(
+                    "approvals.quorum.{class}: at least one person must agree"
+                ));
+            }
+            if quorum.among.is_empty() {
+                faults.push(format!("approvals.quorum.{class}: no role may decide"));
+            }
+        }
+        faults
+    }
+}
+
+/// The strongest of the contract's own class and those of its modules; a
+/// module that nobody knows counts as touching people.
+#[must_use]
+pub fn effective_class(contract: &Contract, capabilities: &Capabilities) -> ActionClass {
+    let strength = |class: &ActionClass| match class {
+        ActionClass::InternalNonDestructive => 0,
+        ActionClass::Clarification => 1,
+        ActionClass::InternalMutation => 2,
+        ActionClass::ExternalHumanTouch => 3,
+    };
+    let of_modules = contract.steps.iter().map(|step| {
+        capabilities
+            .get(&step.module)
+            .map_or(ActionClass::ExternalHumanTouch, |c| c.action_class)
+    });
+    of_modules
+        .chain([contract.action_class])
+        .max_by_key(strength)
+        .unwrap_or(ActionClass::ExternalHumanTouch)
+}
+
+/// Why a person must agree; empty when the directive may go on by itself.
+#[must_use]
+pub fn needs_approval(
+    contract: &Contract,
+    capabilities: &Capabilities,
+    settings: &Settings,
+    snapshot: Option<&Snapshot>,
+    plan: Verdict,
+) -> Vec<String> {
+    let mut because = Vec::new();
+    match effective_class(contract, capabilities) {
+        ActionClass::ExternalHumanTouch => because.push("it touches people outside".to_owned()),
+        ActionClass::InternalMutation => match settings.autonomous.get(&contract.kind) {
+            None => because.push(format!(
+                "it changes state, and no rule lets `{}` do so alone",
+                contract.kind
+            )),
+            Some(rule) => {
+                let sure = snapshot
+                    .and_then(|s| s.fields.values().map(|b| b.confidence).min())
+                    .unwrap_or(Ratio::ZERO);
+                if sure < rule.confidence_min {
+                    because.push(format!(
+                        "the least confidence of its snapshot is `{sure}`, to go alone it needs `{}`",
+                        rule.confidence_min
+                    ));
+                }
+            }
+        },
+        ActionClass::InternalNonDestructive | ActionClass::Clarification => {}
+    }
+    let wary: BTreeSet<&str> = contract
+        .steps
+        .iter()
+        .filter(|s| {
+            capabilities
+                .get(&s.module)
+                .is_none_or(|c| c.requires_approval)
+        })
+        .map(|s| s.module.as_str())
+        .collect();
+    for module in wary {
+        because.push(format!("the module `{module}` requires approval"));
+    }
+    if plan != Verdict::Allow {
+        because.push(format!("the gate's verdict on the plan is {plan}"));
+    }
+    because
+}

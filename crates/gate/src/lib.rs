@@ -1,0 +1,30 @@
+//! The gate: the one place where a verdict is given. Directive contract,
+//! policy, validators, budgets, approvals, kill switch, and the permit that
+//! execution needs. Pure: no clock, no network, no store.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+pub mod access;
+pub mod contract;
+pub mod directive;
+pub mod policy;
+pub mod validate;
+
+pub mod approval;
+pub mod kill;
+pub mod permit;
+pub mod verdict;
+
+pub use approval::Approval;
+pub use contract::{ActionClass, Capabilities, Capability, Contract, CostClass, Grounding, Step};
+pub use directive::Directive;
+pub use kill::KillSwitch;
+pub use permit::{Permit, PermitRecord};
+pub use verdict::{ChokePoint, VerdictRecord};
