@@ -1,0 +1,99 @@
+//! The context of a question to policy: what the gate knows at the moment of
+//! asking, in the types of the schema.
+
+use kernel::{Money, Ratio, Span};
+use rust_decimal::Decimal;
+use serde_json::{Map, Value, json};
+
+/// Digits after the point of Cedar's decimals.
+const DIGITS: u32 = 4;
+
+/// What the gate knows; the schema's `Facts`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// What this operation sets aside; at plan approval the directive's whole
+    /// budget.
+    pub cost: Money,
+    /// The directive's whole budget.
+    pub budget: Money,
+    /// How many steps the directive has.
+    pub steps: usize,
+    /// Age of the oldest field of the bound snapshot.
+    pub snapshot_age: Span,
+    /// Least confidence among the snapshot's fields.
+    pub confidence: Ratio,
+    /// The written justification, where one is given.
+    pub justification: Option<String>,
+    /// The person who approved the directive, where one did.
+    pub approved_by: Option<kernel::Actor>,
+    /// The host that would be reached, where there is one.
+    pub destination: Option<String>,
+}
+
+impl Facts {
+    /// As the context of a [`super::Request`]. Money is rounded up to four
+    /// digits after the point, so that no ceiling is passed by rounding.
+    #[must_use]
+    pub fn context(&self) -> Map<String, Value> {
+        let written = |text: &Option<String>| text.as_ref().is_some_and(|t| !t.trim().is_empty());
+        let human = |actor: &kernel::Actor| actor.kind == kernel::PrincipalKind::Human;
+        let mut map = Map::new();
+        let mut put = |name: &str, value: Value| drop(map.insert(name.to_owned(), value));
+        put("cost", money(&self.cost));
+        put("currency", self.cost.currency().code().into());
+        put("budget", money(&self.budget));
+        put("steps", self.steps.into());
+        put(
+            "snapshot_age_seconds",
+            (self.snapshot_age.as_micros() / 1_000_000).into(),
+        );
+        let confidence = Decimal::new(self.confidence.ppm().into(), 6);
+        put("confidence", decimal(confidence.trunc_with_scale(DIGITS)));
+        put("justified", written(&self.justification).into());
+        put(
+            "human_approved",
+            self.approved_by.as_ref().is_some_and(human).into(),
+        );
+        if let Some(host) = &self.destination {
+            put("destination", host.as_str().into());
+        }
+        map
+    }
+}
+
+/// An amount as a Cedar decimal, rounded up.
+fn money(money: &Money) -> Value {
+    let exact = money.amount();
+    let down = exact.trunc_with_scale(DIGITS);
+    decimal(if down == exact {
+        down
+    } else {
+        down.saturating_add(Decimal::new(1, DIGITS))
+    })
+}
+
+/// The JSON form of a Cedar decimal, which has one to four digits after the
+/// point.
+fn decimal(mut number: Decimal) -> Value {
+    number.rescale(DIGITS);
+    json!({ "__extn": { "fn": "decimal", "arg": number.to_string() } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_rounded_up() {
+        for (text, expected) in [
+            ("0 EUR", "0.0000"),
+            ("12.5 EUR", "12.5000"),
+            ("0.000001 EUR", "0.0001"),
+            ("450.00001 EUR", "450.0001"),
+            ("450.0001 EUR", "450.0001"),
+        ] {
+            let value = money(&Money::parse(text, None).unwrap());
+            assert_eq!(value["__extn"]["arg"], expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Policy: Cedar policies of a pack, checked against one fixed schema when
+//! they are loaded, named by their hash, and asked at every choke point. An
+//! empty or broken set never loads, a policy that fails while it is evaluated
+//! blocks, and nothing here knows what any policy is about.
+
+mod engine;
+mod facts;
+mod lexical;
+
+pub use facts::Facts;
+
+use crate::contract::{ActionClass, CostClass};
+pub(crate) use engine::{Attribute, Engine, Node, Question};
+use kernel::names::Name;
+use kernel::{Actor, Digest, PrincipalKind, Role, Subject, Verdict};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// The schema that the policies of every pack are checked against.
+pub const SCHEMA: &str = include_str!("schema.cedarschema");
+
+/// The choke points as actions of [`SCHEMA`].
+pub mod action {
+    /// Before a plan is approved.
+    pub const PLAN_APPROVAL: &str = "plan_approval";
+    /// Before a step is executed.
+    pub const STEP_EXECUTION: &str = "step_execution";
+    /// Before anything is written outside.
+    pub const EXTERNAL_WRITE: &str = "external_write";
+    /// Before an operation of cost class EXPENSIVE.
+    pub const EXPENSIVE_OPERATION: &str = "expensive_operation";
+    /// All of them.
+    pub const ALL: [&str; 4] = [
+        PLAN_APPROVAL,
+        STEP_EXECUTION,
+        EXTERNAL_WRITE,
+        EXPENSIVE_OPERATION,
+    ];
+}
+
+/// What is wrong with a policy or the schema, and where.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Fault {
+    /// The file.
+    pub file: String,
+    /// The line, from 1; 0 when the fault is not at one place.
+    pub line: usize,
+    /// The column in characters, from 1; 0 when the fault is not at one place.
+    pub column: usize,
+    /// What is wrong and, where known, what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.message),
+            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.message),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// What policy is asked about: one operation on one subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// The directive's type.
+    pub directive_kind: String,
+    /// The module (tool).
+    pub module: String,
+    /// The subject.
+    pub subject: Subject,
+    /// What it does to the world.
+    pub action_class: ActionClass,
+    /// How costly it is.
+    pub cost_class: CostClass,
+}
+
+/// A question to policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Who asks.
+    pub principal: Actor,
+    /// The principal's roles in the tenant.
+    pub roles: Vec<Role>,
+    /// The choke point, one of [`action`].
+    pub action: String,
+    /// What is asked for.
+    pub resource: Resource,
+    /// What the gate knows; make it with [`Facts`].
+    pub context: Map<String, Value>,
+}
+
+/// The answer of policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// ALLOW when a policy permits and none forbids; WARN when one of those
+    /// that permit is annotated `@advice("warn")`; BLOCK otherwise, and
+    /// whenever anything could not be evaluated.
+    pub verdict: Verdict,
+    /// The ids of the policies that decided, sorted. Empty when nothing
+    /// permitted.
+    pub determining: Vec<String>,
+    /// What could not be evaluated, sorted.
+    pub errors: Vec<String>,
+}
+
+/// A set of policies that was checked and can be asked.
+#[derive(Debug)]
+pub struct PolicySet {
+    hash: Digest,
+    engine: Engine,
+}
+
+impl PolicySet {
+    /// Parses and checks policies against a schema ([`SCHEMA`] outside tests).
+    ///
+    /// # Errors
+    /// Every fault that was found, sorted by place.
+    pub fn load(schema: &str, policies: &[(String, String)]) -> Result<Self, Vec<Fault>> {
+        let (engine, hash) = Engine::load(schema, policies)?;
+        Ok(Self { hash, engine })
+    }
+
+    /// SHA-256 over `writ.policy.v1`, a line feed and the canonical JSON of
+    /// `{"files": {name: text}, "schema": text}`: the version of the set.
+    #[must_use]
+    pub fn hash(&self) -> Digest {
+        self.hash
+    }
+
+    /// The ids of the policies, sorted.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.engine.ids().to_vec()
+    }
+
+    /// Answers a question. The same question to the same set has the same
+    /// answer always.
+    #[must_use]
+    pub fn decide(&self, request: &Request) -> Decision {
+        let subject = request.resource.subject.to_string();
+        self.engine.answer(&question(request, &subject))
+    }
+}
+
+fn question<'a>(request: &'a Request, subject: &'a str) -> Question<'a> {
+    let resource = &request.resource;
+    Question {
+        principal: principal(&request.principal, &request.roles),
+        action: &request.action,
+        resource: Node {
+            kind: "Operation",
+            id: &resource.module,
+            parents: vec![("Tool", &resource.module), ("Subject", subject)],
+            attributes: vec![
+                ("directive_type", Attribute::Text(&resource.directive_kind)),
+                ("tool", Attribute::Text(&resource.module)),
+                ("subject", Attribute::Text(subject)),
+                ("subject_type", Attribute::Text(resource.subject.kind())),
+                (
+                    "action_class",
+                    Attribute::Entity("ActionClass", resource.action_class.name()),
+                ),
+                (
+                    "cost_class",
+                    Attribute::Entity("CostClass", resource.cost_class.name()),
+                ),
+            ],
+        },
+        others: vec![Node {
+            kind: "Subject",
+            id: subject,
+            parents: vec![("SubjectType", resource.subject.kind())],
+            attributes: Vec::new(),
+        }],
+        context: &request.context,
+    }
+}
+
+/// The principal of a question, in its roles.
+pub(crate) fn principal<'a>(actor: &'a Actor, roles: &[Role]) -> Node<'a> {
+    Node {
+        kind: match actor.kind {
+            PrincipalKind::Human => "Human",
+            PrincipalKind::Agent => "Agent",
+            PrincipalKind::Service => "Service",
+            PrincipalKind::System => "System",
+        },
+        id: &actor.id,
+        parents: roles.iter().map(|role| ("Role", role.name())).collect(),
+        attributes: vec![("id", Attribute::Text(&actor.id))],
+    }
+}

@@ -1,0 +1,125 @@
+//! The four validators: freshness, grounding, contradiction and compliance.
+//! Each is a pure function of one bound snapshot, one evaluation time and the
+//! pack's settings. All four always run, in this order, and all four answers
+//! are kept.
+
+mod compliance;
+mod contradiction;
+mod freshness;
+mod grounding;
+mod settings;
+mod url;
+
+pub use settings::{
+    Compliance, Contradiction, DataClasses, Freshness, Lists, Settings, Ttl, UNCLASSIFIED,
+};
+
+use crate::contract::{Contract, Step};
+use kernel::{Snapshot, Timestamp, Verdict};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+kernel::names! {
+    /// A validator.
+    pub enum Validator {
+        /// Is what is known recent enough?
+        Freshness = "freshness",
+        /// Does each step rest on evidence of the snapshot?
+        Grounding = "grounding",
+        /// Do sources contradict each other where it matters?
+        Contradiction = "contradiction",
+        /// Are fields, tools, data classes and destinations allowed?
+        Compliance = "compliance",
+    }
+}
+
+/// What the validators look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The contract.
+    pub contract: &'a Contract,
+    /// The step that is about to happen; `None` asks for all steps.
+    pub step: Option<&'a Step>,
+    /// The snapshot that the contract is bound to.
+    pub snapshot: &'a Snapshot,
+    /// The one evaluation time.
+    pub now: Timestamp,
+    /// The pack's settings.
+    pub settings: &'a Settings,
+}
+
+impl<'a> Input<'a> {
+    /// The steps that are asked about.
+    pub(crate) fn steps(&self) -> Vec<&'a Step> {
+        match self.step {
+            Some(step) => vec![step],
+            None => self.contract.steps.iter().collect(),
+        }
+    }
+}
+
+/// What one validator found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// Which validator.
+    pub validator: Validator,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// Why, as a sentence that a person understands.
+    pub reason: String,
+    /// What decided it: fields, ages, limits, evidence.
+    pub inputs: Value,
+    /// Where the runbook for it lives, as a slug below the documentation's
+    /// root.
+    pub runbook: String,
+}
+
+/// Runs all four, in the order of [`Validator`]; none cuts the others short.
+#[must_use]
+pub fn run_all(input: &Input<'_>) -> [Finding; 4] {
+    [
+        freshness::run(input),
+        grounding::run(input),
+        contradiction::run(input),
+        compliance::run(input),
+    ]
+}
+
+/// Most single reasons in a finding; the rest is counted.
+const LISTED_MAX: usize = 16;
+
+/// The finding of a validator.
+fn report(validator: Validator, verdict: Verdict, reason: String, inputs: Value) -> Finding {
+    Finding {
+        validator,
+        verdict,
+        reason,
+        inputs,
+        runbook: format!("runbooks/gate/{validator}"),
+    }
+}
+
+/// One sentence for all faults: the first, and how many more there are; or
+/// what to say when there is none.
+fn sentence(fine: String, faults: impl IntoIterator<Item = String>) -> String {
+    let mut faults = faults.into_iter();
+    let Some(first) = faults.next() else {
+        return fine;
+    };
+    match faults.count() {
+        0 => first,
+        more => format!("{first}; and {more} more"),
+    }
+}
+
+/// A list of bounded length: what is over the bound is counted in a last item.
+fn listed(items: impl IntoIterator<Item = Value>) -> Value {
+    let mut items: Vec<_> = items.into_iter().collect();
+    let over = items.len().saturating_sub(LISTED_MAX);
+    if over > 0 {
+        items.truncate(LISTED_MAX);
+        items.push(serde_json::json!({ "more": over }));
+    }
+    Value::Array(items)
+}
