@@ -36,6 +36,21 @@ pub(super) fn run(input: &Input<'_>) -> Finding {
     )
 }
 
+/// The hosts that a step would reach, as its input names them; those that
+/// cannot be read are left out, and [`run`] blocks them.
+#[must_use]
+pub fn destinations(step: &Step) -> BTreeSet<String> {
+    let root = Value::Object(step.input.clone());
+    let mut fields = Vec::new();
+    walk(&root, &mut Vec::new(), &mut fields);
+    fields
+        .iter()
+        .filter(|(path, _)| names_destination(path))
+        .filter_map(|(_, value)| destination(value).ok())
+        .map(|destination| destination.to_string())
+        .collect()
+}
+
 type Faults = Vec<(String, Value)>;
 
 fn check(step: &Step, settings: &Compliance, faults: &mut Faults, reached: &mut BTreeSet<String>) {
@@ -73,7 +88,7 @@ fn check(step: &Step, settings: &Compliance, faults: &mut Faults, reached: &mut 
             true => drop(classes.insert(UNCLASSIFIED)),
             false => classes.extend(of.into_iter().map(|(_, class)| class.as_str())),
         }
-        if path.last().is_some_and(|name| name == "url") && !below_body(path) {
+        if names_destination(path) {
             match destination(value) {
                 Err(why) => refuse("destination", &shown, why),
                 Ok(destination) => {
@@ -110,10 +125,13 @@ fn destination(value: &Value) -> Result<Destination, &'static str> {
     Destination::of(text).map_err(|_| "is not a plain `https://` or `http://` URL")
 }
 
-/// A body is data that is sent, not a place that it is sent to.
-fn below_body(path: &[String]) -> bool {
-    let above = path.split_last().map_or(&[][..], |(_, above)| above);
-    above.iter().any(|name| name == "body")
+/// Whether a field says where something is sent: it is called `url`, and does
+/// not stand in a body, which is data that is sent.
+fn names_destination(path: &[String]) -> bool {
+    match path.split_last() {
+        Some((last, above)) => last == "url" && above.iter().all(|name| name != "body"),
+        None => false,
+    }
 }
 
 /// Whether a value is an object or list with content: its fields are checked

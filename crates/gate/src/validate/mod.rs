@@ -10,6 +10,7 @@ mod grounding;
 mod settings;
 mod url;
 
+pub use compliance::destinations;
 pub use settings::{
     Compliance, Contradiction, DataClasses, Freshness, Lists, Settings, Ttl, UNCLASSIFIED,
 };

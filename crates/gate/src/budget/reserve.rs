@@ -1,0 +1,206 @@
+//! Setting aside before spending: over every counter or over none.
+
+use super::assess::{Assessment, assess, value};
+use super::counter::{Amended, Met, Moved, Opened};
+use super::reservation::{Held, Refused};
+use super::{Book, Budget, Counter, CounterEvent, Line, Reservation, ReservationEvent};
+use crate::contract::CostClass;
+use kernel::{
+    Actor, DirectiveId, Money, Refusal, ReservationId, Span, Subject, Unit, Verdict, limits,
+};
+use serde::{Deserialize, Serialize};
+
+/// What is to be set aside, for what and for whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    /// Under which id; asked again with the same, the answer is the same.
+    pub reservation: ReservationId,
+    /// The most that it can cost.
+    pub amount: Money,
+    /// How costly the operation is.
+    pub cost_class: CostClass,
+    /// The directive.
+    pub directive: DirectiveId,
+    /// The subject.
+    pub subject: Subject,
+    /// The tool (module).
+    pub tool: String,
+    /// Who acts.
+    pub agent: Actor,
+    /// For how long it is held; afterwards it counts as spent.
+    pub lease: Span,
+    /// Why it is worth it; EXPENSIVE operations need it.
+    pub justification: Option<String>,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// ALLOW, WARN (a soft cap is passed) or BLOCK.
+    pub verdict: Verdict,
+    /// Why, as a sentence that a person understands.
+    pub reason: String,
+    /// What each counter says, in the order of the book.
+    pub findings: Vec<Line>,
+    /// The reservation that is held; none when blocked or only previewed.
+    pub reservation: Option<ReservationId>,
+}
+
+/// Sets aside over every counter that the ask falls under, or over none. A
+/// BLOCK is recorded and is no error.
+///
+/// # Errors
+/// `invalid` for an ask that makes no sense, `conflict` when the id was used
+/// for something else, and what storage says.
+pub fn reserve(unit: &mut Unit<'_>, book: &Book, ask: Ask) -> Result<Outcome, Refusal> {
+    check(&ask)?;
+    if let Some(known) = unit.find::<Reservation>(ask.reservation)? {
+        return known.outcome(&ask);
+    }
+    let assessment = assess(unit, book, &ask)?;
+    match assessment.verdict {
+        Verdict::Block => block(unit, ask, &assessment),
+        Verdict::Allow | Verdict::Warn => hold(unit, ask, &assessment),
+    }
+}
+
+/// What [`reserve`] would answer; records nothing and holds nothing.
+///
+/// # Errors
+/// As [`reserve`].
+pub fn preview(unit: &mut Unit<'_>, book: &Book, ask: &Ask) -> Result<Outcome, Refusal> {
+    check(ask)?;
+    if let Some(known) = unit.find::<Reservation>(ask.reservation)? {
+        return known.outcome(ask);
+    }
+    let assessment = assess(unit, book, ask)?;
+    Ok(Outcome {
+        verdict: assessment.verdict,
+        findings: assessment.findings(),
+        reason: assessment.reason,
+        reservation: None,
+    })
+}
+
+fn check(ask: &Ask) -> Result<(), Refusal> {
+    if ask.lease == Span::ZERO {
+        return Err(Refusal::invalid("must be longer than nothing").at("lease"));
+    }
+    if ask.tool.is_empty() || ask.tool.len() > limits::NAME_BYTES_MAX {
+        return Err(Refusal::invalid(format!("`{}` is not a tool", ask.tool)).at("tool"));
+    }
+    let text = ask.justification.as_deref().unwrap_or_default();
+    if text.len() > limits::TEXT_BYTES_MAX {
+        return Err(Refusal::invalid(format!(
+            "has {} bytes, allowed are {}",
+            text.len(),
+            limits::TEXT_BYTES_MAX
+        ))
+        .at("justification"));
+    }
+    Ok(())
+}
+
+fn hold(unit: &mut Unit<'_>, ask: Ask, assessment: &Assessment<'_>) -> Result<Outcome, Refusal> {
+    let reservation = ask.reservation;
+    let until = unit.ctx().now.plus(ask.lease);
+    let findings = assessment.findings();
+    let (entry, _) = unit.record::<Reservation>(
+        reservation,
+        ReservationEvent::Held(Held {
+            ask: ask.clone(),
+            until,
+            verdict: assessment.verdict,
+            reason: assessment.reason.clone(),
+            findings: findings.clone(),
+        }),
+    )?;
+    let cause = unit.caused_by(Some(entry));
+    for (budget, line) in &assessment.lines {
+        declare(unit, budget, line, &ask)?;
+        let moved = Moved {
+            reservation,
+            amount: line.amount,
+        };
+        unit.record::<Counter>(&line.counter, CounterEvent::Reserved(moved))?;
+        if line.verdict == Verdict::Warn {
+            unit.record::<Counter>(&line.counter, CounterEvent::Warned(met(&ask, line)))?;
+        }
+        alert(unit, &line.counter)?;
+    }
+    unit.caused_by(cause);
+    Ok(Outcome {
+        verdict: assessment.verdict,
+        reason: assessment.reason.clone(),
+        findings,
+        reservation: Some(reservation),
+    })
+}
+
+fn block(unit: &mut Unit<'_>, ask: Ask, assessment: &Assessment<'_>) -> Result<Outcome, Refusal> {
+    let findings = assessment.findings();
+    let (entry, _) = unit.record::<Reservation>(
+        ask.reservation,
+        ReservationEvent::Refused(Refused {
+            ask: ask.clone(),
+            reason: assessment.reason.clone(),
+            findings: findings.clone(),
+        }),
+    )?;
+    let cause = unit.caused_by(Some(entry));
+    for (budget, line) in &assessment.lines {
+        if line.verdict == Verdict::Block {
+            declare(unit, budget, line, &ask)?;
+            unit.record::<Counter>(&line.counter, CounterEvent::Blocked(met(&ask, line)))?;
+        }
+    }
+    unit.caused_by(cause);
+    Ok(Outcome {
+        verdict: Verdict::Block,
+        reason: assessment.reason.clone(),
+        findings,
+        reservation: None,
+    })
+}
+
+fn met(ask: &Ask, line: &Line) -> Met {
+    Met {
+        reservation: ask.reservation,
+        amount: line.amount,
+        reason: line.reason.clone(),
+    }
+}
+
+/// Opens the counter, or brings its caps up to what the book says now. What is
+/// used stays as it is.
+fn declare(unit: &mut Unit<'_>, budget: &Budget, line: &Line, ask: &Ask) -> Result<(), Refusal> {
+    let terms = budget.terms();
+    let event = match unit.find::<Counter>(&line.counter)? {
+        None => CounterEvent::Opened(Opened {
+            budget: budget.name.clone(),
+            scope: budget.scope,
+            value: value(budget.scope, ask),
+            period: budget.period.key(unit.ctx().now),
+            terms,
+        }),
+        // A budget whose unit changed under its old name is blocked, not
+        // converted.
+        Some(counter) if counter.terms == terms || !counter.consumed.same_unit(&terms.hard) => {
+            return Ok(());
+        }
+        Some(_) => CounterEvent::Amended(Amended { terms }),
+    };
+    unit.record::<Counter>(&line.counter, event).map(drop)
+}
+
+/// Records the alert that is due, if any.
+pub(super) fn alert(unit: &mut Unit<'_>, counter: &str) -> Result<(), Refusal> {
+    match unit.get::<Counter>(counter)?.alert_due()? {
+        None => Ok(()),
+        Some(due) => unit
+            .record::<Counter>(counter, CounterEvent::Alerted(due))
+            .map(drop),
+    }
+}
