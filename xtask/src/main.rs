@@ -1,0 +1,84 @@
+//! The repository's own tool: set up a machine, run every check, hold the
+//! rules of the house, measure, and make the generated documents.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool speaks through its standard streams"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the bans keep decisions repeatable; this tool decides nothing"
+)]
+
+mod bench;
+mod docs;
+mod scenarios;
+mod setup;
+mod shell;
+mod test;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+use shell::Shell;
+use std::process::ExitCode;
+
+/// Set up, test, tidy, measure.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what the tests need and this machine lacks.
+    Setup,
+    /// Run every check, or one stage of it.
+    Test {
+        /// Run this stage only.
+        #[arg(long, value_name = "NAME")]
+        stage: Option<String>,
+    },
+    /// Check the rules of the repository.
+    Tidy,
+    /// Measure, printing the machine and the versions first.
+    Bench {
+        /// One bench by name; all of them without it.
+        what: Option<String>,
+        /// Passed on to the bench.
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Write the generated documents.
+    Docs {
+        /// Compare them with what stands in the tree, and write nothing.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run the scenarios on the built binary.
+    Scenarios {
+        /// One scenario by name; all of them without it.
+        name: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let task = Cli::parse().task;
+    let done = Shell::new().and_then(|shell| match task {
+        Task::Setup => setup::run(),
+        Task::Test { stage } => test::run(&shell, stage.as_deref()),
+        Task::Tidy => tidy::run(&shell),
+        Task::Bench { what, args } => bench::run(&shell, what.as_deref(), &args),
+        Task::Docs { check: true } => docs::compare(&shell),
+        Task::Docs { check: false } => docs::write(&shell),
+        Task::Scenarios { name } => scenarios::run(&shell, name.as_deref()),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("error: {fault:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What the tests need beyond the Rust toolchain, and how a Debian machine
+//! gets it: a browser with its driver, the real Alertmanager with its command
+//! line tool, and Python for the small service that a scenario heals.
+
+use crate::shell;
+use anyhow::{Context, Result, bail};
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A Debian package and the programs that show that it is there.
+struct Package {
+    name: &'static str,
+    programs: &'static [&'static str],
+}
+
+const PACKAGES: &[Package] = &[
+    Package {
+        name: "chromium",
+        programs: &["chromium"],
+    },
+    Package {
+        name: "chromium-driver",
+        programs: &["chromedriver"],
+    },
+    Package {
+        name: "prometheus-alertmanager",
+        programs: &["prometheus-alertmanager", "amtool"],
+    },
+    Package {
+        name: "python3",
+        programs: &["python3"],
+    },
+];
+
+/// The service that a package would start on a machine with an init system.
+const UNWANTED_SERVICE: &str = "prometheus-alertmanager.service";
+
+/// Installs what is missing; looks only at `PATH` when nothing is.
+///
+/// # Errors
+/// Names the packages and the command to run by hand when they cannot be
+/// installed from here.
+pub(crate) fn run() -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let lacking = missing(&path);
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let by_hand = format!(
+        "apt-get install --no-install-recommends {}",
+        lacking.join(" ")
+    );
+    if program_in(&path, "apt-get").is_none() {
+        bail!(
+            "missing {}, and there is no `apt-get` here; install them in this system's own way",
+            quoted(&lacking)
+        );
+    }
+    let as_root = privilege()
+        .with_context(|| format!("missing {}; run `{by_hand}` as root", quoted(&lacking)))?;
+    println!("installing {}", lacking.join(" "));
+    let install: Vec<&str> = ["install", "--yes", "--quiet=2", "--no-install-recommends"]
+        .into_iter()
+        .chain(lacking.iter().copied())
+        .collect();
+    apt(as_root, &["update", "--quiet=2"])
+        .and_then(|()| apt(as_root, &install))
+        .with_context(|| format!("missing {}; run `{by_hand}` as root", quoted(&lacking)))?;
+    if lacking.contains(&"prometheus-alertmanager") {
+        stop_service(as_root)?;
+    }
+    let still = missing(&path);
+    if !still.is_empty() {
+        bail!(
+            "{} installed without an error, but their programs are not on the PATH",
+            quoted(&still)
+        );
+    }
+    Ok(())
+}
+
+/// The packages of which a program is not on this path.
+fn missing(path: &OsStr) -> Vec<&'static str> {
+    PACKAGES
+        .iter()
+        .filter(|p| {
+            p.programs
+                .iter()
+                .any(|name| program_in(path, name).is_none())
+        })
+        .map(|p| p.name)
+        .collect()
+}
+
+fn program_in(path: &OsStr, name: &str) -> Option<std::path::PathBuf> {
+    std::env::split_paths(path)
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file())
+}
+
+/// The words before a command that needs root.
+///
+/// # Errors
+/// When this is not root and `sudo` wants a password or is not there.
+fn privilege() -> Result<&'static [&'static str]> {
+    let uid = shell::output(Command::new("id").arg("-u"))?;
+    if uid.trim() == "0" {
+        return Ok(&[]);
+    }
+    let sudo = Command::new("sudo")
+        .args(["-n", "true"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    match sudo {
+        Ok(status) if status.success() => Ok(&["sudo", "-n"]),
+        Ok(_) | Err(_) => bail!("this is not root, and `sudo -n` does not work"),
+    }
+}
+
+fn apt(as_root: &[&str], args: &[&str]) -> Result<()> {
+    // RUNLEVEL=1 keeps `invoke-rc.d` from starting services of new packages.
+    // `env` because `sudo` drops variables.
+    let words = as_root.iter().copied().chain([
+        "env",
+        "DEBIAN_FRONTEND=noninteractive",
+        "RUNLEVEL=1",
+        "apt-get",
+    ]);
+    shell::run(&mut command(words.chain(args.iter().copied()))?)
+}
+
+/// Under systemd the package starts its service whatever the run level is.
+fn stop_service(as_root: &[&str]) -> Result<()> {
+    if !Path::new("/run/systemd/system").is_dir() {
+        return Ok(());
+    }
+    let words = ["systemctl", "disable", "--quiet", "--now", UNWANTED_SERVICE];
+    shell::run(&mut command(as_root.iter().copied().chain(words))?)
+}
+
+fn command<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Command> {
+    let mut command = Command::new(words.next().context("an empty command")?);
+    command.args(words).stdin(Stdio::null());
+    Ok(command)
+}
+
+fn quoted(names: &[&str]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_package_is_missing_on_an_empty_path() {
+        let all: Vec<_> = PACKAGES.iter().map(|p| p.name).collect();
+        assert_eq!(missing(OsStr::new("/nowhere")), all);
+    }
+
+    #[test]
+    fn a_package_is_there_only_with_all_its_programs() {
+        let dir = std::env::temp_dir().join(format!("writ-setup-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        for name in [
+            "chromium",
+            "chromedriver",
+            "prometheus-alertmanager",
+            "python3",
+        ] {
+            std::fs::write(dir.join(name), "").unwrap();
+        }
+        let without_amtool = missing(dir.as_os_str());
+        std::fs::write(dir.join("amtool"), "").unwrap();
+        let with_amtool = missing(dir.as_os_str());
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(without_amtool, ["prometheus-alertmanager"]);
+        assert!(with_amtool.is_empty());
+    }
+
+    #[test]
+    fn commands_that_need_root_begin_with_the_privilege() {
+        let words = ["sudo", "-n", "apt-get", "update"];
+        let command = command(words.into_iter()).unwrap();
+        assert_eq!(shell::shown(&command), "sudo -n apt-get update");
+    }
+}
