@@ -12,6 +12,7 @@
 )]
 
 pub mod access;
+pub mod budget;
 pub mod contract;
 pub mod directive;
 pub mod policy;
@@ -22,9 +23,16 @@ pub mod kill;
 pub mod permit;
 pub mod verdict;
 
+mod admit;
+mod choke;
+pub mod operations;
+mod rules;
+
+pub use admit::{Admission, AdmitRequest, CompensationRequest, admit, admit_compensation};
 pub use approval::Approval;
 pub use contract::{ActionClass, Capabilities, Capability, Contract, CostClass, Grounding, Step};
 pub use directive::Directive;
 pub use kill::KillSwitch;
 pub use permit::{Permit, PermitRecord};
+pub use rules::{GateEnv, Rules, RulesSource};
 pub use verdict::{ChokePoint, VerdictRecord};
