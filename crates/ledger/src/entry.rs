@@ -110,6 +110,32 @@ impl Entry {
         .unwrap_or_default()
     }
 
+    /// The entry as people and programs see it: every field, the payload as
+    /// JSON.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let payload = serde_json::from_str(&self.payload).unwrap_or(serde_json::Value::Null);
+        serde_json::json!({
+            "seq": self.seq,
+            "id": self.id,
+            "stream": self.stream.as_str(),
+            "stream_version": self.stream_version,
+            "kind": self.kind,
+            "category": self.category,
+            "at": self.at,
+            "actor": self.actor,
+            "trace_id": self.trace_id,
+            "causation": self.causation,
+            "subject": self.subject,
+            "directive": self.directive,
+            "snapshot": self.snapshot,
+            "payload": payload,
+            "payload_hash": self.payload_hash,
+            "prev_hash": self.prev_hash,
+            "hash": self.hash,
+        })
+    }
+
     /// The hash that this entry must have in this tenant's log.
     #[must_use]
     pub fn computed_hash(&self, tenant: TenantId) -> Digest {

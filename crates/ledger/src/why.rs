@@ -163,3 +163,19 @@ async fn of_stream(
     };
     store.entries(tenant, &query).await
 }
+
+/// The reasons as JSON: each entry with its payload, its depth and what it
+/// explains.
+#[must_use]
+pub fn to_json(reasons: &[Reason]) -> Vec<Value> {
+    let member = |reason: &Reason| {
+        let mut value = reason.entry.to_json();
+        if let Some(object) = value.as_object_mut() {
+            object.insert("depth".into(), reason.depth.into());
+            let explains = reason.explains.map(|e| e.to_string());
+            object.insert("explains".into(), explains.into());
+        }
+        value
+    };
+    reasons.iter().map(member).collect()
+}
