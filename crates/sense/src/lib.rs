@@ -11,9 +11,22 @@
     )
 )]
 
-pub mod definition;
 pub mod limits;
 pub mod severity;
 
+pub mod definition;
+pub mod expression;
+
+pub mod catalog;
+pub mod normalise;
+pub mod signal;
+
+pub mod dead_letter;
+pub mod detection;
+pub mod rules;
+
+pub use catalog::{Catalog, Fault};
 pub use definition::Definitions;
+pub use expression::Expression;
 pub use severity::{Severity, SignalStatus};
+pub use signal::{EvidenceRef, Observation, Signal};

@@ -139,19 +139,15 @@ pub struct AttributeMapping {
 
 kernel::names! {
     /// What a text is read as.
+    #[derive(Default)]
     pub enum ValueForm {
         /// As it stands.
+        #[default]
         Text = "text",
         /// A number.
         Number = "number",
         /// `true` or `false`.
         Boolean = "boolean",
-    }
-}
-
-impl Default for ValueForm {
-    fn default() -> Self {
-        Self::Text
     }
 }
 
@@ -229,19 +225,15 @@ pub enum Extract {
 
 kernel::names! {
     /// How a source writes instants.
+    #[derive(Default)]
     pub enum TimeForm {
         /// RFC 3339 text.
+        #[default]
         Rfc3339 = "rfc3339",
         /// Whole seconds since 1970.
         UnixSeconds = "unix_seconds",
         /// Whole milliseconds since 1970.
         UnixMillis = "unix_millis",
-    }
-}
-
-impl Default for TimeForm {
-    fn default() -> Self {
-        Self::Rfc3339
     }
 }
 
