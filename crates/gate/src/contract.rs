@@ -164,6 +164,15 @@ impl Contract {
         self.scope.subjects.first()
     }
 
+    /// The written justification, where one is given: the text under
+    /// `justification` among the constraints. EXPENSIVE operations need it.
+    #[must_use]
+    pub fn justification(&self) -> Option<&str> {
+        self.constraints
+            .get("justification")
+            .and_then(Value::as_str)
+    }
+
     /// What all steps cost together.
     ///
     /// # Errors

@@ -12,6 +12,16 @@ use serde::{Deserialize, Serialize};
 /// How long a permit holds: it is consumed right after it was recorded.
 pub const VALID_FOR: Span = Span::from_secs(60);
 
+kernel::names! {
+    /// What a permit is for.
+    pub enum Purpose {
+        /// To do a step.
+        Step = "step",
+        /// To undo a step.
+        Compensation = "compensation",
+    }
+}
+
 /// A permit. It cannot be cloned, stored or made outside `gate`; it is used by
 /// being consumed: whoever executes a module takes it by value.
 ///
@@ -48,6 +58,7 @@ pub struct Permit {
     pub(crate) directive: DirectiveId,
     pub(crate) digest: Digest,
     pub(crate) step: String,
+    pub(crate) purpose: Purpose,
     pub(crate) module: String,
     pub(crate) arguments: Digest,
     pub(crate) snapshot: SnapshotId,
@@ -82,6 +93,11 @@ impl Permit {
     #[must_use]
     pub fn step(&self) -> &str {
         &self.step
+    }
+    /// Whether the step is to be done or undone.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
     }
     /// The module that it is for.
     #[must_use]

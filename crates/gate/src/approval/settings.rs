@@ -93,25 +93,28 @@ impl Settings {
     }
 }
 
-/// The strongest of the contract's own class and those of its modules; a
-/// module that nobody knows counts as touching people.
+/// The one of two classes that asks more of people.
 #[must_use]
-pub fn effective_class(contract: &Contract, capabilities: &Capabilities) -> ActionClass {
-    let strength = |class: &ActionClass| match class {
+pub fn stronger(a: ActionClass, b: ActionClass) -> ActionClass {
+    let strength = |class| match class {
         ActionClass::InternalNonDestructive => 0,
         ActionClass::Clarification => 1,
         ActionClass::InternalMutation => 2,
         ActionClass::ExternalHumanTouch => 3,
     };
+    if strength(b) > strength(a) { b } else { a }
+}
+
+/// The strongest of the contract's own class and those of its modules; a
+/// module that nobody knows counts as touching people.
+#[must_use]
+pub fn effective_class(contract: &Contract, capabilities: &Capabilities) -> ActionClass {
     let of_modules = contract.steps.iter().map(|step| {
         capabilities
             .get(&step.module)
             .map_or(ActionClass::ExternalHumanTouch, |c| c.action_class)
     });
-    of_modules
-        .chain([contract.action_class])
-        .max_by_key(strength)
-        .unwrap_or(ActionClass::ExternalHumanTouch)
+    of_modules.fold(contract.action_class, stronger)
 }
 
 /// Why a person must agree; empty when the directive may go on by itself.

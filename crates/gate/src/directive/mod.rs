@@ -83,6 +83,8 @@ pub struct Directive {
     pub approval: Option<ApprovalId>,
     /// The run, once it began.
     pub run: Option<RunId>,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
     /// Why it is blocked, paused, aborted or expired.
     pub reason: Option<String>,
     /// Earlier versions of the contract, oldest first.
@@ -282,6 +284,7 @@ impl Directive {
             expires_at: stamp.at.plus(drafted.contract.timebox),
             approval: None,
             run: None,
+            started_at: None,
             reason: None,
             replaced: Vec::new(),
             moves: vec![moved],
@@ -335,7 +338,10 @@ impl Directive {
                     "started under an approval that is not its own",
                 ));
             }
-            DirectiveEvent::Started(started) => self.run = Some(started.run),
+            DirectiveEvent::Started(started) => {
+                self.run = Some(started.run);
+                self.started_at = Some(stamp.at);
+            }
             DirectiveEvent::Blocked(_) => self.approval = None,
             _ => {}
         }

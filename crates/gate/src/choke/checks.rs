@@ -1,0 +1,294 @@
+//! The checks of a verdict besides budget: validators, policy, approval and
+//! kill switch. Each always answers.
+
+use super::{Matter, Target};
+use crate::approval::{self, settings};
+use crate::contract::{Contract, CostClass, Step};
+use crate::policy::{self, Facts};
+use crate::validate;
+use crate::verdict::CheckResult;
+use crate::{Approval, ChokePoint, Directive, GateEnv, kill};
+use kernel::names::Name;
+use kernel::{Actor, PrincipalKind, Ratio, Refusal, Snapshot, Span, Unit, Verdict};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+fn result(check: &str, verdict: Verdict, reason: impl Into<String>, inputs: Value) -> CheckResult {
+    CheckResult {
+        check: check.to_owned(),
+        verdict,
+        reason: reason.into(),
+        inputs,
+    }
+}
+
+fn blocked_unless_empty(check: &str, fine: &str, faults: &[String], inputs: Value) -> CheckResult {
+    match faults.is_empty() {
+        true => result(check, Verdict::Allow, fine, inputs),
+        false => result(check, Verdict::Block, faults.join("; "), inputs),
+    }
+}
+
+/// The four validators, in their order. Without the snapshot each blocks.
+pub(super) fn validators(matter: &Matter<'_>) -> Vec<CheckResult> {
+    let contract = &matter.directive.contract;
+    let Some(snapshot) = &matter.snapshot else {
+        let missing = |v: &validate::Validator| {
+            let reason = format!("no snapshot `{}` is on record", contract.snapshot);
+            let inputs = json!({ "snapshot": contract.snapshot });
+            result(v.name(), Verdict::Block, reason, inputs)
+        };
+        return validate::Validator::ALL.iter().map(missing).collect();
+    };
+    let input = validate::Input {
+        contract,
+        step: matter.target.step(),
+        snapshot,
+        now: matter.at,
+        settings: &matter.env.rules.validators,
+    };
+    let findings = validate::run_all(&input).into_iter();
+    findings
+        .map(|f| result(f.validator.name(), f.verdict, f.reason, f.inputs))
+        .collect()
+}
+
+/// What policy answered.
+pub(super) struct Policy {
+    pub(super) result: CheckResult,
+    pub(super) determining: Vec<String>,
+}
+
+/// Policy, asked once per step and destination; the worst answer counts.
+pub(super) fn policy(
+    matter: &Matter<'_>,
+    point: ChokePoint,
+    approved_by: Option<&Actor>,
+) -> Policy {
+    let hash = matter.env.rules.policy.hash();
+    let contract = &matter.directive.contract;
+    let stop = |reason: String| Policy {
+        result: result("policy", Verdict::Block, reason, json!({ "policy": hash })),
+        determining: Vec::new(),
+    };
+    let (Some(snapshot), Some(subject)) = (&matter.snapshot, contract.subject()) else {
+        return stop("there is no snapshot to ask policy about".to_owned());
+    };
+    let steps: Vec<&Step> = match matter.target.step() {
+        Some(step) => vec![step],
+        None => contract.steps.iter().collect(),
+    };
+    let mut verdict = None;
+    let mut determining = BTreeSet::new();
+    let mut errors = BTreeSet::new();
+    for step in steps {
+        let Some(capability) = matter.env.capabilities.get(&step.module) else {
+            return stop(format!("no module `{}` is registered", step.module));
+        };
+        for destination in destinations(step) {
+            let facts = Facts {
+                cost: match matter.target {
+                    Target::Plan => contract.budget,
+                    _ => step.cost,
+                },
+                budget: contract.budget,
+                steps: contract.steps.len(),
+                snapshot_age: age(snapshot, matter),
+                confidence: confidence(snapshot),
+                justification: contract.justification().map(str::to_owned),
+                approved_by: approved_by.cloned(),
+                destination,
+            };
+            let decision = matter.env.rules.policy.decide(&policy::Request {
+                principal: contract.issued_by.clone(),
+                roles: matter.directive.issuer_roles.clone(),
+                action: point.name().to_owned(),
+                resource: policy::Resource {
+                    directive_kind: contract.kind.clone(),
+                    module: step.module.clone(),
+                    subject: subject.clone(),
+                    action_class: settings::stronger(
+                        contract.action_class,
+                        capability.action_class,
+                    ),
+                    cost_class: capability.cost_class,
+                },
+                context: facts.context(),
+            });
+            verdict = verdict.max(Some(decision.verdict));
+            determining.extend(decision.determining);
+            errors.extend(decision.errors);
+        }
+    }
+    let determining: Vec<String> = determining.into_iter().collect();
+    let named = determining.join("`, `");
+    let verdict = verdict.unwrap_or(Verdict::Block);
+    let reason = match (verdict, determining.is_empty(), errors.is_empty()) {
+        (Verdict::Allow, _, _) => format!("permitted by `{named}`"),
+        (Verdict::Warn, _, _) => format!("permitted with advice by `{named}`"),
+        (Verdict::Block, _, false) => "a policy could not be evaluated".to_owned(),
+        (Verdict::Block, true, true) => format!("no policy permits `{}`", point.name()),
+        (Verdict::Block, false, true) => format!("not permitted; determined by `{named}`"),
+    };
+    let inputs = json!({ "policy": hash, "determining": determining, "errors": errors });
+    Policy {
+        result: result("policy", verdict, reason, inputs),
+        determining,
+    }
+}
+
+/// The hosts that a step would reach; one `None` when it reaches none.
+fn destinations(step: &Step) -> Vec<Option<String>> {
+    let hosts = validate::destinations(step);
+    match hosts.is_empty() {
+        true => vec![None],
+        false => hosts.into_iter().map(Some).collect(),
+    }
+}
+
+fn age(snapshot: &Snapshot, matter: &Matter<'_>) -> Span {
+    let oldest = snapshot.fields.values().map(|b| b.claim.observed_at).min();
+    oldest.map_or(Span::ZERO, |t| matter.at.since(t))
+}
+
+fn confidence(snapshot: &Snapshot) -> Ratio {
+    let least = snapshot.fields.values().map(|b| b.confidence).min();
+    least.unwrap_or(Ratio::ZERO)
+}
+
+/// The person who approved the directive, where one did.
+pub(super) fn approved_by(
+    unit: &mut Unit<'_>,
+    matter: &Matter<'_>,
+) -> Result<Option<Actor>, Refusal> {
+    let (Some(id), Some(_)) = (matter.directive.approval, matter.target.step()) else {
+        return Ok(None);
+    };
+    let approval = unit.find::<Approval>(id)?;
+    let last = approval.and_then(|a| a.votes.last().map(|v| v.by.clone()));
+    Ok(last.filter(|by| by.kind == PrincipalKind::Human))
+}
+
+/// The approval: for a plan whether a person is needed, for a step whether one
+/// is in force.
+pub(super) fn approval(unit: &mut Unit<'_>, matter: &Matter<'_>) -> Result<CheckResult, Refusal> {
+    let (env, directive) = (matter.env, matter.directive);
+    if matter.target.step().is_some() {
+        let faults = standing_approval(unit, env, directive, matter.target)?;
+        let inputs = json!({ "approval": directive.approval, "expires_at": directive.expires_at });
+        let fine = "approved, and nothing it was bound to has changed";
+        return Ok(blocked_unless_empty("approval", fine, &faults, inputs));
+    }
+    let because = settings::needs_approval(
+        &directive.contract,
+        env.capabilities,
+        &env.rules.approvals,
+        matter.snapshot.as_deref(),
+        Verdict::Allow,
+    );
+    let reason = match because.is_empty() {
+        true => "no rule asks for a person".to_owned(),
+        false => format!("a person must agree: {}", because.join("; ")),
+    };
+    let inputs = json!({ "because": because });
+    Ok(result("approval", Verdict::Allow, reason, inputs))
+}
+
+/// Why no approval is in force for the target now; empty when one is. Checked
+/// again at every attempt.
+pub(crate) fn standing_approval(
+    unit: &mut Unit<'_>,
+    env: &GateEnv<'_>,
+    directive: &Directive,
+    target: &Target<'_>,
+) -> Result<Vec<String>, Refusal> {
+    let approval = match directive.approval {
+        Some(id) => unit.find::<Approval>(id)?,
+        None => None,
+    };
+    let Some(approval) = approval else {
+        return Ok(vec!["no approval is in force".to_owned()]);
+    };
+    let bound = &approval.request.binding;
+    // What was agreed to is undone under the rules of its time: a new rule
+    // must not strand a change half-way.
+    let (rules, now) = match target {
+        Target::Compensation(..) => (bound.rules, directive.drafted_at),
+        Target::Plan | Target::Step(_) => (env.rules.hash, unit.ctx().now),
+    };
+    let mut faults = approval.faults(approval::Status::Used, directive.digest, rules);
+    if directive.is_over_at(now) {
+        faults.push(format!("the timebox ended at {}", directive.expires_at));
+    }
+    Ok(faults)
+}
+
+/// The kill switch: blocks a step, and warns of a plan.
+pub(super) fn kill_switch(
+    unit: &mut Unit<'_>,
+    matter: &Matter<'_>,
+) -> Result<CheckResult, Refusal> {
+    let contract = &matter.directive.contract;
+    if matter.target.step().is_some() {
+        let faults = standing_kill(unit, contract, matter.target)?;
+        let fine = "not engaged for this step";
+        return Ok(blocked_unless_empty(
+            "kill_switch",
+            fine,
+            &faults,
+            json!({}),
+        ));
+    }
+    for step in &contract.steps {
+        if let Some(stopped) = kill::stops(unit, &step.module, &contract.issued_by)? {
+            let reason = format!("no step would start now: {stopped}");
+            let inputs = json!({ "stopped_by": stopped });
+            return Ok(result("kill_switch", Verdict::Warn, reason, inputs));
+        }
+    }
+    Ok(result(
+        "kill_switch",
+        Verdict::Allow,
+        "not engaged",
+        json!({}),
+    ))
+}
+
+/// What the kill switch says of the target now; empty when it lets it go.
+/// Checked again at every attempt. A compensation is stopped only by the scope
+/// of its own module: undoing is what an engagement is for.
+pub(crate) fn standing_kill(
+    unit: &mut Unit<'_>,
+    contract: &Contract,
+    target: &Target<'_>,
+) -> Result<Vec<String>, Refusal> {
+    let Some(step) = target.step() else {
+        return Ok(Vec::new());
+    };
+    let stopped = match target {
+        Target::Compensation(..) => {
+            let own = kill::Scope::Tool(step.module.clone());
+            let switch = kill::current(unit)?;
+            let engaged = switch.status_of(&own) != kill::Status::Released;
+            engaged
+                .then(|| switch.stops(&step.module, &contract.issued_by))
+                .flatten()
+        }
+        Target::Plan | Target::Step(_) => kill::stops(unit, &step.module, &contract.issued_by)?,
+    };
+    Ok(stopped.iter().map(ToString::to_string).collect())
+}
+
+/// The choke points that a step with this module must pass. A module that
+/// nobody knows must pass them all.
+pub(crate) fn points(env: &GateEnv<'_>, module: &str) -> Vec<ChokePoint> {
+    let capability = env.capabilities.get(module);
+    let mut points = vec![ChokePoint::StepExecution];
+    if capability.is_none_or(|c| c.writes_outside) {
+        points.push(ChokePoint::ExternalWrite);
+    }
+    if capability.is_none_or(|c| c.cost_class == CostClass::Expensive) {
+        points.push(ChokePoint::ExpensiveOperation);
+    }
+    points
+}

@@ -1,0 +1,297 @@
+//! People's decisions on directives: approve, reject, edit and approve; and
+//! what silence means. What a person sends back names the version that they
+//! saw; another version in force is a conflict that says what changed.
+
+use super::{
+    EditOutcome, Proposed, approval_of, because_of, blocked, edit, moved, not_over, void_approval,
+};
+use crate::approval::{ApprovalEvent, Ended, Endorsed, Given, LIFECYCLE, Trigger};
+use crate::contract::bounded;
+use crate::directive::{self, Approved, DirectiveEvent};
+use crate::{Approval, Contract, Directive, GateEnv};
+use kernel::{ApprovalId, Digest, PrincipalKind, Refusal, Unit};
+
+/// A person's yes.
+#[derive(Clone, Debug)]
+pub struct Approve {
+    /// The request.
+    pub approval: ApprovalId,
+    /// The digest of the directive that the person saw.
+    pub seen: Digest,
+    /// Why, where they say.
+    pub reason: Option<String>,
+}
+
+/// What a person's yes led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decided {
+    /// The directive is approved.
+    Approved,
+    /// More people must agree.
+    More {
+        /// How many.
+        missing: u32,
+    },
+    /// The approval no longer holds; the directive is blocked and may be tried
+    /// again.
+    Voided {
+        /// Why.
+        reasons: Vec<String>,
+    },
+}
+
+/// Refuses who may not decide on this request.
+fn may_decide(unit: &Unit<'_>, approval: &Approval) -> Result<(), Refusal> {
+    let ctx = unit.ctx();
+    let among = &approval.request.among;
+    if ctx.actor.kind == PrincipalKind::Human && ctx.roles.iter().any(|r| among.contains(r)) {
+        return Ok(());
+    }
+    let names: Vec<_> = among.iter().map(ToString::to_string).collect();
+    Err(
+        Refusal::forbidden(format!("`{}` may not decide on approvals", ctx.actor)).hint(format!(
+            "it takes a person with one of the roles: {}",
+            names.join(", ")
+        )),
+    )
+}
+
+/// Refuses a decision on another version than the one in force.
+fn same_version(approval: &Approval, directive: &Directive, seen: Digest) -> Result<(), Refusal> {
+    let in_force = directive.digest;
+    if seen == in_force && approval.request.binding.digest == in_force {
+        return Ok(());
+    }
+    let fault = format!("you saw version `{seen}`, in force is `{in_force}`");
+    let fault = match directive.changed_since(seen) {
+        Some(changed) => format!("{fault}; changed since: {}", changed.join(", ")),
+        None if seen == in_force => format!(
+            "this request is about version `{}`, in force is `{in_force}`",
+            approval.request.binding.digest
+        ),
+        None => format!("{fault}; yours was never a version of this directive"),
+    };
+    Err(Refusal::conflict(fault).hint("look at the version in force and decide on its own request"))
+}
+
+/// Refuses a decision on what can no longer be decided.
+fn still_open(unit: &Unit<'_>, approval: &Approval, directive: &Directive) -> Result<(), Refusal> {
+    LIFECYCLE.next(approval.status, Trigger::Approve)?;
+    let request = &approval.request;
+    if unit.ctx().now >= request.expires_at {
+        return Err(Refusal::conflict(format!(
+            "the request ended unanswered at {}",
+            request.expires_at
+        ))
+        .hint("retry the directive"));
+    }
+    not_over(unit, directive)?;
+    directive::LIFECYCLE.next(directive.status, directive::Trigger::Approve)?;
+    if directive.approval != Some(request.approval) {
+        return Err(Refusal::conflict("the directive waits for another request"));
+    }
+    Ok(())
+}
+
+/// A person agrees.
+///
+/// # Errors
+/// When the actor may not agree (role, separation of duties, or they did
+/// before), saw another version, or the request is no longer open.
+pub fn approve(
+    unit: &mut Unit<'_>,
+    env: &GateEnv<'_>,
+    approve: &Approve,
+) -> Result<Decided, Refusal> {
+    let (approval, directive) = approval_of(unit, approve.approval)?;
+    may_decide(unit, &approval)?;
+    if let Some(reason) = &approve.reason {
+        bounded("reason", reason)?;
+    }
+    same_version(&approval, &directive, approve.seen)?;
+    still_open(unit, &approval, &directive)?;
+    let actor = &unit.ctx().actor;
+    if approval.request.barred.contains(actor) {
+        return Err(
+            Refusal::forbidden(format!("`{actor}` wrote it and may not approve it"))
+                .hint("someone else must approve"),
+        );
+    }
+    if approval.votes.iter().any(|v| v.by == *actor) {
+        return Err(
+            Refusal::conflict(format!("`{actor}` agreed already")).hint("someone else must too")
+        );
+    }
+    if approval.request.binding.rules != env.rules.hash {
+        let reasons = vec!["the rules changed since it was asked for".to_owned()];
+        void_approval(unit, &directive, &reasons.join("; "))?;
+        let entry = unit.get::<Approval>(approve.approval)?.entry;
+        blocked(unit, directive.id, entry, reasons.join("; "))?;
+        return Ok(Decided::Voided { reasons });
+    }
+    agree(unit, &approval, &directive, approve)
+}
+
+fn agree(
+    unit: &mut Unit<'_>,
+    approval: &Approval,
+    directive: &Directive,
+    approve: &Approve,
+) -> Result<Decided, Refusal> {
+    let votes = u32::try_from(approval.votes.len()).unwrap_or(u32::MAX);
+    let missing = approval
+        .request
+        .needed
+        .saturating_sub(votes.saturating_add(1));
+    let (seen, reason) = (approve.seen, approve.reason.clone());
+    let event = if missing > 0 {
+        ApprovalEvent::Endorsed(Endorsed { seen, reason })
+    } else {
+        ApprovalEvent::Given(Given {
+            human_override: true,
+            seen,
+            reason,
+        })
+    };
+    let (entry, _) = because_of(unit, approval.entry, |unit| {
+        unit.record::<Approval>(approve.approval, event)
+    })?;
+    if missing > 0 {
+        return Ok(Decided::More { missing });
+    }
+    let approved = Approved {
+        approval: approve.approval,
+        digest: directive.digest,
+    };
+    because_of(unit, entry, |unit| {
+        moved(unit, directive.id, DirectiveEvent::Approved(approved))
+    })?;
+    Ok(Decided::Approved)
+}
+
+/// A person refuses. One refusal is enough; the directive is blocked.
+///
+/// # Errors
+/// When the actor may not decide, saw another version, gives no reason, or the
+/// request is no longer open.
+pub fn reject(
+    unit: &mut Unit<'_>,
+    id: ApprovalId,
+    seen: Digest,
+    reason: &str,
+) -> Result<(), Refusal> {
+    let (approval, directive) = approval_of(unit, id)?;
+    may_decide(unit, &approval)?;
+    bounded("reason", reason)?;
+    same_version(&approval, &directive, seen)?;
+    still_open(unit, &approval, &directive)?;
+    let why = format!("rejected by `{}`: {reason}", unit.ctx().actor);
+    let reason = reason.to_owned();
+    let (entry, _) = because_of(unit, approval.entry, |unit| {
+        unit.record::<Approval>(id, ApprovalEvent::Rejected(Ended { reason }))
+    })?;
+    blocked(unit, directive.id, entry, why)
+}
+
+/// A person's yes to a contract that they changed.
+#[derive(Clone, Debug)]
+pub struct EditAndApprove {
+    /// The request that they answer.
+    pub approval: ApprovalId,
+    /// The digest of the directive that they saw.
+    pub seen: Digest,
+    /// The contract as they want it.
+    pub contract: Contract,
+    /// Why, where they say.
+    pub reason: Option<String>,
+}
+
+/// What an edit with approval led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EditedAndDecided {
+    /// The digest of the contract in force.
+    pub digest: Digest,
+    /// What the gate said of it.
+    pub proposed: Proposed,
+    /// What the editor's yes led to; `None` when the gate blocked it, when
+    /// nobody needs to agree, or when separation of duties keeps the editor
+    /// from it, so that someone else must.
+    pub decided: Option<Decided>,
+}
+
+/// A person changes the contract and agrees to the result, as far as
+/// separation of duties lets them. The former request is void; the gate is
+/// asked again.
+///
+/// # Errors
+/// As [`approve`] and [`edit`].
+pub fn edit_and_approve(
+    unit: &mut Unit<'_>,
+    env: &GateEnv<'_>,
+    asked: EditAndApprove,
+) -> Result<EditedAndDecided, Refusal> {
+    let (approval, directive) = approval_of(unit, asked.approval)?;
+    may_decide(unit, &approval)?;
+    same_version(&approval, &directive, asked.seen)?;
+    still_open(unit, &approval, &directive)?;
+    let edited = because_of(unit, approval.entry, |unit| {
+        edit(unit, env, directive.id, asked.contract)
+    })?;
+    let EditOutcome {
+        digest,
+        proposed: Some(proposed),
+    } = edited
+    else {
+        return Err(Refusal::integrity(
+            "an edited proposal was not put to the gate",
+        ));
+    };
+    let mut decided = None;
+    if let Proposed::Waiting { approval } = proposed {
+        let barred = &unit.get::<Approval>(approval)?.request.barred;
+        if !barred.contains(&unit.ctx().actor) {
+            let yes = Approve {
+                approval,
+                seen: digest,
+                reason: asked.reason,
+            };
+            decided = Some(approve(unit, env, &yes)?);
+        }
+    }
+    Ok(EditedAndDecided {
+        digest,
+        proposed,
+        decided,
+    })
+}
+
+/// The tick of approvals: silence until the end is a refusal, and blocks the
+/// directive. Returns whether it expired now.
+///
+/// # Errors
+/// When there is no such approval.
+pub fn expire_approval(unit: &mut Unit<'_>, id: ApprovalId) -> Result<bool, Refusal> {
+    use kernel::Aggregate;
+    let (approval, directive) = approval_of(unit, id)?;
+    if approval.due().is_none_or(|due| unit.ctx().now < due) {
+        return Ok(false);
+    }
+    let reason = format!(
+        "nobody answered until {}: silence is a refusal",
+        approval.request.expires_at
+    );
+    let ended = Ended {
+        reason: reason.clone(),
+    };
+    let (entry, _) = because_of(unit, approval.entry, |unit| {
+        unit.record::<Approval>(id, ApprovalEvent::Expired(ended))
+    })?;
+    let waits = directive.approval == Some(id)
+        && directive::LIFECYCLE
+            .next(directive.status, directive::Trigger::Block)
+            .is_ok();
+    if waits {
+        blocked(unit, directive.id, entry, reason)?;
+    }
+    Ok(true)
+}

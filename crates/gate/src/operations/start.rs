@@ -1,0 +1,66 @@
+//! The beginning of a directive: its approval is checked once more and used
+//! up.
+
+use super::{because_of, blocked, moved, not_over, void_approval};
+use crate::approval::{self, ApprovalEvent, Spent};
+use crate::directive::{self, DirectiveEvent, LIFECYCLE, Trigger};
+use crate::{Approval, Directive, GateEnv, kill};
+use kernel::{DirectiveId, Refusal, RunId, Unit};
+
+/// What came of starting a directive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// It is executing, in this run.
+    Started,
+    /// Its approval no longer holds: it is blocked and may be tried again.
+    Blocked {
+        /// Why.
+        reasons: Vec<String>,
+    },
+}
+
+/// Starts an approved directive in this run. The approval is used up.
+///
+/// # Errors
+/// When it is not approved, its timebox has ended, or (`blocked`) a kill
+/// switch stops one of its steps: try again after its release.
+pub fn start(
+    unit: &mut Unit<'_>,
+    env: &GateEnv<'_>,
+    id: DirectiveId,
+    run: RunId,
+) -> Result<Started, Refusal> {
+    let directive = unit.get::<Directive>(id)?;
+    LIFECYCLE.next(directive.status, Trigger::Start)?;
+    not_over(unit, &directive)?;
+    let contract = &directive.contract;
+    for step in &contract.steps {
+        if let Some(stopped) = kill::stops(unit, &step.module, &contract.issued_by)? {
+            return Err(Refusal::blocked(stopped.to_string())
+                .hint("it starts by itself once the switch is released"));
+        }
+    }
+    let approval_id = directive
+        .approval
+        .ok_or_else(|| Refusal::integrity("an approved directive names no approval"))?;
+    let approval = unit.get::<Approval>(approval_id)?;
+    let reasons = approval.faults(approval::Status::Approved, directive.digest, env.rules.hash);
+    if !reasons.is_empty() {
+        void_approval(unit, &directive, &reasons.join("; "))?;
+        let entry = unit.get::<Approval>(approval_id)?.entry;
+        blocked(unit, id, entry, reasons.join("; "))?;
+        return Ok(Started::Blocked { reasons });
+    }
+    let spent = Spent { directive: id };
+    let (entry, _) = because_of(unit, directive.entry, |unit| {
+        unit.record::<Approval>(approval_id, ApprovalEvent::Used(spent))
+    })?;
+    let started = directive::Started {
+        run,
+        approval: approval_id,
+    };
+    because_of(unit, entry, |unit| {
+        moved(unit, id, DirectiveEvent::Started(started))
+    })?;
+    Ok(Started::Started)
+}

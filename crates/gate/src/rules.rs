@@ -1,0 +1,107 @@
+//! The rules of a tenant, compiled once from what its packs declare: policy,
+//! validators, budgets and approvals. Missing parts are faults, never "allow".
+
+use crate::policy::{self, Fault, PolicySet};
+use crate::{Capabilities, approval, budget, validate};
+use kernel::Digest;
+use serde::{Deserialize, Serialize};
+
+/// The rules as a pack declares them, beside its policy files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RulesSource {
+    /// For the four validators.
+    pub validators: validate::Settings,
+    /// What may be spent.
+    pub budgets: budget::Book,
+    /// Who must agree to what.
+    pub approvals: approval::Settings,
+}
+
+/// Compiled rules.
+#[derive(Debug)]
+pub struct Rules {
+    /// The policies.
+    pub policy: PolicySet,
+    /// For the four validators.
+    pub validators: validate::Settings,
+    /// What may be spent.
+    pub budgets: budget::Book,
+    /// Who must agree to what.
+    pub approvals: approval::Settings,
+    /// SHA-256 over `writ.rules.v1`, a line feed and the canonical JSON of the
+    /// policy set's hash, the validators' settings and the approvals'
+    /// settings: the version that approvals are bound to. Budgets are not part
+    /// of it: caps are asked at every reservation, and raising one voids
+    /// nothing.
+    pub hash: Digest,
+}
+
+#[derive(Serialize)]
+struct Hashed<'a> {
+    policy: Digest,
+    validators: &'a validate::Settings,
+    approvals: &'a approval::Settings,
+}
+
+impl Rules {
+    /// Checks and compiles rules with these policy files (name, text).
+    ///
+    /// # Errors
+    /// Every fault, with its place.
+    pub fn compile(source: RulesSource, policies: &[(String, String)]) -> Result<Self, Vec<Fault>> {
+        let mut faults: Vec<Fault> = source
+            .approvals
+            .faults()
+            .into_iter()
+            .map(|message| fault("rules", message))
+            .collect();
+        if let Err(refusal) = source.validators.check() {
+            faults.push(fault("rules", refusal.at("validators").to_string()));
+        }
+        if let Err(refusal) = source.budgets.check() {
+            faults.push(fault("rules", refusal.at("budgets").to_string()));
+        }
+        let policy = match PolicySet::load(policy::SCHEMA, policies) {
+            Ok(set) if faults.is_empty() => set,
+            Ok(_) => return Err(faults),
+            Err(more) => {
+                faults.extend(more);
+                return Err(faults);
+            }
+        };
+        let hashed = Hashed {
+            policy: policy.hash(),
+            validators: &source.validators,
+            approvals: &source.approvals,
+        };
+        let hash = Digest::of_value("writ.rules.v1", &hashed)
+            .map_err(|e| vec![fault("rules", e.to_string())])?;
+        Ok(Self {
+            policy,
+            validators: source.validators,
+            budgets: source.budgets,
+            approvals: source.approvals,
+            hash,
+        })
+    }
+}
+
+fn fault(file: &str, message: String) -> Fault {
+    Fault {
+        file: file.to_owned(),
+        line: 0,
+        column: 0,
+        message,
+    }
+}
+
+/// What the gate decides with, besides the record: the tenant's rules and the
+/// modules that exist.
+#[derive(Clone, Copy, Debug)]
+pub struct GateEnv<'a> {
+    /// The tenant's rules.
+    pub rules: &'a Rules,
+    /// The modules that exist.
+    pub capabilities: &'a Capabilities,
+}
