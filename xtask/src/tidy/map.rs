@@ -1,6 +1,7 @@
-//! ARCHITECTURE.md names every crate and only those, and says truly what each
-//! may use. The table stands between `<!-- crates -->` and `<!-- /crates -->`;
-//! its first column is the crate, its last what the crate may use.
+//! ARCHITECTURE.md names every crate and only those, says truly what each may
+//! use, and every path that it names in backticks exists. The table stands
+//! between `<!-- crates -->` and `<!-- /crates -->`; its first column is the
+//! crate, its last what the crate may use.
 
 use super::arrows;
 use super::tree::Tree;
@@ -9,6 +10,8 @@ use std::collections::BTreeSet;
 const MAP: &str = "ARCHITECTURE.md";
 const OPEN: &str = "<!-- crates -->";
 const CLOSE: &str = "<!-- /crates -->";
+/// What stands in backticks and begins so is a path.
+const PATHS: &[&str] = &["crates/", "docs/", "packs/", "scenarios/", "xtask/"];
 
 /// Compares the table with the workspace and with the table of arrows.
 pub(super) fn check(tree: &Tree) -> Vec<String> {
@@ -45,6 +48,14 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
     }
     for name in crates.difference(&named) {
         faults.push(format!("{MAP} does not name crate `{name}`"));
+    }
+    for (index, line) in map.text.lines().enumerate() {
+        for text in ticked(line) {
+            let is_path = PATHS.iter().any(|prefix| text.starts_with(prefix));
+            if is_path && !tree.paths.contains(text.trim_end_matches('/')) {
+                faults.push(format!("{MAP}:{}: `{text}` is not there", index + 1));
+            }
+        }
     }
     faults
 }
@@ -122,5 +133,15 @@ mod tests {
         assert_eq!(check(&sample::files(&[])), ["ARCHITECTURE.md is not there"]);
         let faults = check(&sample::files(&[(MAP, "# Map\n<!-- crates -->\n")]));
         assert!(faults[0].contains("has no table"), "{faults:?}");
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_is_named_with_its_line() {
+        let text = format!("{OPEN}\n{CLOSE}\n`docs/` and `docs/x.md`, `other/x.md`\n");
+        let tree = sample::files(&[(MAP, &text), ("docs/y.md", "")]);
+        assert_eq!(
+            check(&tree),
+            ["ARCHITECTURE.md:3: `docs/x.md` is not there"]
+        );
     }
 }
