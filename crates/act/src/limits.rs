@@ -1,0 +1,34 @@
+//! Every bound of execution, named once.
+
+use kernel::Span;
+
+/// Most attempts that a retry policy may allow.
+pub const ATTEMPTS_MAX: u32 = 20;
+/// How often one attempt may be interrupted (the process died or the lease
+/// ran out) before the run is parked instead of tried again.
+pub const INTERRUPTIONS_MAX: u32 = 3;
+/// Largest output of a step that the record keeps, in bytes of canonical JSON.
+/// A larger one is kept as an artifact and named by its digest.
+pub const OUTPUT_BYTES_MAX: usize = 16 * 1024;
+/// Largest artifact, in bytes.
+pub const ARTIFACT_BYTES_MAX: usize = 1024 * 1024;
+/// Most artifacts of one step.
+pub const ARTIFACTS_MAX: usize = 16;
+/// Longest reason that is recorded, in bytes.
+pub const REASON_BYTES_MAX: usize = 1024;
+/// Longest body of an answer over HTTP that a module reads, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// Longest part of an answer's body that stands in an output, in bytes.
+pub const ANSWER_EXCERPT_BYTES_MAX: usize = 4 * 1024;
+/// Longest time that a module may ask for.
+pub const TIMEOUT_MAX: Span = Span::from_secs(15 * 60);
+/// How long after its deadline a started step may stay without a result
+/// before it counts as interrupted.
+pub const LEASE_GRACE: Span = Span::from_secs(30);
+/// How long after its end a completed run can be rolled back, where the
+/// caller names no other window.
+pub const ROLLBACK_WINDOW: Span = Span::from_secs(24 * 60 * 60);
+
+const _: () = assert!(ANSWER_EXCERPT_BYTES_MAX < OUTPUT_BYTES_MAX);
+const _: () = assert!(OUTPUT_BYTES_MAX * 4 <= kernel::limits::ENTRY_PAYLOAD_BYTES_MAX);
+const _: () = assert!(ANSWER_BYTES_MAX <= ARTIFACT_BYTES_MAX);
