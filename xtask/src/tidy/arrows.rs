@@ -3,8 +3,7 @@
 
 use super::tree::{Need, Tree};
 
-/// Which crates a crate may use. `testkit` is besides a dev-dependency of any
-/// crate, and may itself be nothing else.
+/// Which crates a crate may use.
 const ARROWS: &[(&str, &[&str])] = &[
     ("kernel", &[]),
     ("ledger", &["kernel"]),
@@ -44,6 +43,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
+/// Which crates its tests may use besides: those that compose the loop are
+/// tested over real storage and real adapters, which they must not ship with.
+const TEST_ARROWS: &[(&str, &[&str])] = &[
+    ("flow", &["connect", "store"]),
+    ("server", &["connect", "store"]),
+];
+
+/// What any crate's tests may use, and nothing may ship with.
 const TESTKIT: &str = "testkit";
 
 /// Pairs of which neither may reach the other, however far the way.
@@ -53,6 +60,11 @@ const APART: &[(&str, &str)] = &[("decide", "act")];
 pub(super) fn allowed(name: &str) -> Option<&'static [&'static str]> {
     let row = ARROWS.iter().find(|(from, _)| *from == name);
     row.map(|(_, to)| *to)
+}
+
+fn allowed_in_tests(name: &str, to: &str) -> bool {
+    let mut rows = TEST_ARROWS.iter().filter(|(from, _)| *from == name);
+    to == TESTKIT || rows.any(|(_, besides)| besides.contains(&to))
 }
 
 /// Checks what each manifest names, and what is reached.
@@ -68,8 +80,8 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
             continue;
         };
         for (to, need) in from.dependencies.iter().filter(|(to, _)| known(to)) {
-            let test_only = to == TESTKIT && *need == Need::Dev;
-            if !test_only && !allowed.contains(&to.as_str()) {
+            let for_tests = *need == Need::Dev && allowed_in_tests(name, to);
+            if !for_tests && !allowed.contains(&to.as_str()) {
                 faults.push(format!("crate `{name}` may not depend on `{to}`"));
             }
         }
@@ -121,7 +133,18 @@ mod tests {
     }
 
     #[test]
-    fn dev_dependencies_follow_the_arrows_but_for_the_test_kit() {
+    fn dev_dependencies_follow_the_arrows_but_for_what_tests_may_use() {
+        expect("flow", &["dev:store", "dev:connect", "dev:testkit"], &[]);
+        expect(
+            "flow",
+            &["store"],
+            &["crate `flow` may not depend on `store`"],
+        );
+        expect(
+            "gate",
+            &["dev:store"],
+            &["crate `gate` may not depend on `store`"],
+        );
         expect(
             "sense",
             &["dev:flow"],
