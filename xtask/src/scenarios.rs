@@ -25,9 +25,11 @@ pub(crate) fn run(shell: &Shell, only: Option<&str>) -> Result<()> {
 
 fn play(shell: &Shell, script: &Path, binary: &Path) -> Result<()> {
     let name = script.file_stem().unwrap_or_default();
-    let work = std::env::temp_dir()
-        .join(format!("writ-scenario-{}", std::process::id()))
-        .join(name);
+    let work = std::env::temp_dir().join(format!(
+        "writ-scenario-{}-{}",
+        std::process::id(),
+        name.to_string_lossy()
+    ));
     std::fs::create_dir_all(&work).with_context(|| format!("cannot make `{}`", work.display()))?;
     let written = shell::output(
         shell
