@@ -45,7 +45,11 @@ fn play(shell: &Shell, script: &Path, binary: &Path) -> Result<()> {
         let expected = std::fs::read_to_string(&golden)
             .with_context(|| format!("cannot read `{}`", golden.display()))?;
         if let Some(difference) = first_difference(&expected, &written) {
-            bail!("its output is not `{}`: {difference}", golden.display());
+            bail!(
+                "its output is not `{}`: {difference}; what it left stands in `{}`",
+                golden.display(),
+                work.display()
+            );
         }
     }
     std::fs::remove_dir_all(&work).with_context(|| format!("cannot remove `{}`", work.display()))
@@ -131,5 +135,46 @@ mod tests {
         assert_eq!(one, [dir.join("b.sh")]);
         assert!(none.contains("no scenario `*.sh`"), "{none}");
         assert!(other.contains("no scenario `c.sh`"), "{other}");
+    }
+
+    /// Plays a script beside this golden file, in a checkout of its own.
+    fn played(name: &str, script: &str, golden: Option<&str>) -> Result<()> {
+        let root = std::env::temp_dir().join(format!("writ-play-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&root)?;
+        let path = root.join(name).with_extension("sh");
+        std::fs::write(&path, script)?;
+        if let Some(golden) = golden {
+            std::fs::write(path.with_extension("golden"), golden)?;
+        }
+        let shell = Shell {
+            target: root.join("target"),
+            root: root.clone(),
+        };
+        let done = play(&shell, &path, Path::new("/bin/writ"));
+        std::fs::remove_dir_all(&root)?;
+        done
+    }
+
+    #[test]
+    fn a_scenario_passes_by_its_exit_code_and_its_golden_output() {
+        let script = "set -eu; cd \"$WORK\"; touch made; echo \"$(ls) by $WRIT\"; cat";
+        played("plain", script, None).unwrap();
+        played("golden", script, Some("made by /bin/writ\n")).unwrap();
+    }
+
+    #[test]
+    fn a_scenario_that_fails_says_where_its_leavings_are() {
+        let work = |name: &str| {
+            let name = format!("writ-scenario-{}-{name}", std::process::id());
+            std::env::temp_dir().join(name)
+        };
+        let fault = played("exit", "exit 3", None).unwrap_err();
+        assert!(format!("{fault:#}").contains(&work("exit").display().to_string()));
+        std::fs::remove_dir_all(work("exit")).unwrap();
+
+        let fault = played("other", "echo a", Some("b\n")).unwrap_err();
+        assert!(format!("{fault:#}").contains("line 1 is `a`, expected is `b`"));
+        assert!(format!("{fault:#}").contains(&work("other").display().to_string()));
+        std::fs::remove_dir_all(work("other")).unwrap();
     }
 }

@@ -1,6 +1,7 @@
 //! Libraries that one crate owns, so that what they do has one place: SQL in
 //! `store`, policy in `gate`, the web server in `server`, HTTP out in
-//! `connect` (and in the binary, whose command line speaks to a server).
+//! `connect` (and in the binary, whose command line speaks to a server). Random
+//! bits come from `connect` as well, behind the `Entropy` port.
 
 use super::tree::Tree;
 
@@ -10,6 +11,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("cedar-policy", &["gate"]),
     ("axum", &["server"]),
     ("reqwest", &["connect", "writ"]),
+    ("getrandom", &["connect"]),
 ];
 
 /// Checks every kind of dependency, tests included.
