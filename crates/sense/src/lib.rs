@@ -25,8 +25,20 @@ pub mod dead_letter;
 pub mod detection;
 pub mod rules;
 
+pub mod assessment;
+pub mod bundle;
+pub mod confidence;
+
+mod authority;
+pub mod candidate;
+pub mod incident;
+pub mod intake;
+pub mod investigation;
+pub mod watch;
+
 pub use catalog::{Catalog, Fault};
 pub use definition::Definitions;
 pub use expression::Expression;
+pub use intake::{Intake, observe};
 pub use severity::{Severity, SignalStatus};
 pub use signal::{EvidenceRef, Observation, Signal};
