@@ -145,3 +145,117 @@ impl Access {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Permission as P;
+    use kernel::PrincipalKind;
+
+    const READ: [Permission; 14] = [
+        P::TenantRead,
+        P::SignalRead,
+        P::IncidentRead,
+        P::DirectiveRead,
+        P::ApprovalRead,
+        P::RunRead,
+        P::BudgetRead,
+        P::KillRead,
+        P::LedgerRead,
+        P::LedgerVerify,
+        P::PackRead,
+        P::EvidenceRead,
+        P::SnapshotRead,
+        P::MetricsRead,
+    ];
+
+    /// What a person of each role may do in the own tenant, beside reading.
+    fn more(role: Role) -> Vec<Permission> {
+        match role {
+            Role::Viewer => vec![],
+            Role::Operator => vec![
+                P::IncidentManage,
+                P::DirectivePropose,
+                P::DirectiveControl,
+                P::KillEngage,
+            ],
+            Role::Approver => vec![P::ApprovalDecide],
+            Role::Auditor => vec![P::PrincipalRead],
+            Role::Agent => vec![P::DirectivePropose],
+            Role::Source => vec![P::SignalIngest],
+            Role::Admin => vec![
+                P::PrincipalRead,
+                P::PrincipalManage,
+                P::KeyManage,
+                P::SignalIngest,
+                P::IncidentManage,
+                P::DirectivePropose,
+                P::DirectiveControl,
+                P::ApprovalDecide,
+                P::KillEngage,
+                P::KillRelease,
+                P::PackLoad,
+            ],
+        }
+    }
+
+    fn expected(kind: PrincipalKind, role: Role, scope: TenantScope, asked: Permission) -> bool {
+        let by_role = match scope {
+            TenantScope::Other => false,
+            TenantScope::Installation => match role {
+                Role::Admin => [P::TenantCreate, P::MetricsRead].contains(&asked),
+                Role::Auditor => asked == P::MetricsRead,
+                _ => false,
+            },
+            TenantScope::Own => {
+                (role != Role::Source && READ.contains(&asked)) || more(role).contains(&asked)
+            }
+        };
+        by_role
+            && match kind {
+                PrincipalKind::Human => true,
+                PrincipalKind::Service => ![P::ApprovalDecide, P::KillRelease].contains(&asked),
+                PrincipalKind::Agent => READ.contains(&asked) || asked == P::DirectivePropose,
+                PrincipalKind::System => false,
+            }
+    }
+
+    #[test]
+    fn every_kind_role_scope_and_permission() {
+        let access = Access::builtin().unwrap();
+        for kind in PrincipalKind::ALL {
+            let actor = Actor::new(*kind, "prn_1");
+            for scope in TenantScope::ALL {
+                for asked in Permission::ALL {
+                    let none = access.decide(&actor, &[], *scope, *asked);
+                    assert!(!none.allowed, "{actor} without roles: {asked}");
+                    for role in Role::ALL {
+                        let answer = access.decide(&actor, &[*role], *scope, *asked);
+                        let wanted = expected(*kind, *role, *scope, *asked);
+                        let case = format!("{kind} {role} {scope} {asked}: {answer:?}");
+                        assert_eq!(answer.allowed, wanted, "{case}");
+                        assert!(!wanted || !answer.determining.is_empty(), "{case}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn roles_add_up_and_an_agent_stays_an_agent() {
+        let access = Access::builtin().unwrap();
+        let ask = |kind, roles: &[Role], permission| {
+            let actor = Actor::new(kind, "prn_1");
+            access.decide(&actor, roles, TenantScope::Own, permission)
+        };
+        let both = [Role::Operator, Role::Approver];
+        assert!(ask(PrincipalKind::Human, &both, P::ApprovalDecide).allowed);
+        assert!(ask(PrincipalKind::Human, &both, P::DirectivePropose).allowed);
+        let agent = ask(PrincipalKind::Agent, Role::ALL, P::ApprovalDecide);
+        let expected = ["agents-only-read-and-propose", "only-people-decide"];
+        assert_eq!(
+            (agent.allowed, agent.determining),
+            (false, expected.map(str::to_owned).to_vec())
+        );
+    }
+}

@@ -207,8 +207,9 @@ impl Engine {
     fn build(&self, question: &Question<'_>, slice: &Slice) -> Result<(Request, Entities), String> {
         let principal = self.entity(&question.principal)?;
         let resource = self.entity(&question.resource)?;
-        let context =
-            Context::from_pairs(expressions(question.context)?).map_err(|e| e.to_string())?;
+        // Cedar's text would print the values, here and below.
+        let context = Context::from_pairs(expressions(question.context)?)
+            .map_err(|_| "a value of the context is not well-formed".to_owned())?;
         let request = Request::new(
             principal.uid(),
             slice.uid.clone(),
@@ -217,7 +218,6 @@ impl Engine {
             Some(&self.schema),
         )
         .map_err(|e| match e {
-            // Cedar's text would print the values.
             RequestValidationError::InvalidContext(_) => {
                 format!(
                     "the context does not fit the schema of `{}`",

@@ -8,8 +8,9 @@ use super::Fault;
 pub(crate) const FILE_BYTES_MAX: usize = 256 * 1024;
 /// Deepest nesting of brackets.
 const DEPTH_MAX: usize = 24;
-/// Most operators in one policy; each may nest the expression one deeper.
-const OPERATORS_MAX: usize = 200;
+/// Most signs of operators (`&&` has two) and words `if` in one policy; each
+/// may nest the expression one deeper.
+const OPERATORS_MAX: usize = 400;
 
 /// Where each policy of a text begins, as byte offsets.
 ///
@@ -136,7 +137,7 @@ mod tests {
             (format!("@id(\"{}\") permit();", "(".repeat(99)), true),
             (format!("// {}\npermit();", "(".repeat(99)), true),
             (
-                format!("permit() when {{ {} a }};", "if ".repeat(201)),
+                format!("permit() when {{ {} a }};", "if ".repeat(OPERATORS_MAX + 1)),
                 false,
             ),
             (" ".repeat(FILE_BYTES_MAX), true),

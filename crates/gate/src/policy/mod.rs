@@ -7,6 +7,9 @@ mod engine;
 mod facts;
 mod lexical;
 
+#[cfg(test)]
+mod tests;
+
 pub use facts::Facts;
 
 use crate::contract::{ActionClass, CostClass};

@@ -10,6 +10,9 @@ mod grounding;
 mod settings;
 mod url;
 
+#[cfg(test)]
+mod tests;
+
 pub use compliance::destinations;
 pub use settings::{
     Compliance, Contradiction, DataClasses, Freshness, Lists, Settings, Ttl, UNCLASSIFIED,
