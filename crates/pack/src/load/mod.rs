@@ -1,0 +1,206 @@
+//! Loading a pack: every file is read, everything is checked against
+//! everything else, and either the whole pack stands or all of its faults are
+//! told, each with file and line.
+
+mod cross;
+mod read;
+mod sensing;
+
+use crate::fault::Fault;
+use crate::files::{self, Files, Folder};
+use crate::model::{ModuleUse, Pack};
+use crate::runbook;
+use gate::policy::{self, PolicySet};
+use gate::{Rules, RulesSource};
+use kernel::Refusal;
+use read::Parts;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use world::Schema;
+
+/// Loads a pack from its files.
+///
+/// # Errors
+/// Every fault that was found, sorted by place.
+pub fn load(files: &Files) -> Result<Pack, Vec<Fault>> {
+    let mut faults = files::check(files);
+    let parts = Parts::read(files, &mut faults);
+    let pack = assemble(files, &parts, &mut faults);
+    faults.sort();
+    faults.dedup();
+    match pack {
+        Some(pack) if faults.is_empty() => Ok(pack),
+        _ if faults.is_empty() => Err(vec![Fault::of_file(
+            files::MANIFEST,
+            Refusal::integrity("the pack cannot be put together"),
+        )]),
+        _ => Err(faults),
+    }
+}
+
+fn assemble(files: &Files, parts: &Parts, faults: &mut Vec<Fault>) -> Option<Pack> {
+    let manifest = parts.manifest.as_ref();
+    if let Some(manifest) = manifest {
+        for (field, refusal) in manifest.value.check() {
+            faults.push(manifest.places.fault(&[field], refusal));
+        }
+    }
+    let schemas = schemas(parts, faults);
+    let (definitions, catalog) = sensing::compile(parts, faults);
+    let rules = rules(parts, files, faults);
+    let names = cross::Names::of(parts);
+    cross::facts(parts, &schemas, faults);
+    cross::validators(parts, &names, faults);
+    cross::labels(parts, &names, faults);
+    let runbooks = runbooks(parts, &names, faults);
+    cross::tests(parts, files, &names, faults);
+    let digests = files::digests(files);
+    let hash = match files::hash(&digests) {
+        Ok(hash) => hash,
+        Err(refusal) => {
+            faults.push(Fault::of_file(files::MANIFEST, refusal));
+            return None;
+        }
+    };
+    Some(Pack {
+        manifest: manifest?.value.clone(),
+        hash,
+        files: digests,
+        schemas,
+        definitions: definitions?,
+        catalog: Arc::new(catalog?),
+        rules: Arc::new(rules?),
+        modules: modules(parts),
+        runbooks,
+        labels: parts
+            .labels
+            .as_ref()
+            .map(|d| d.value.clone())
+            .unwrap_or_default(),
+        tests: parts.tests.iter().map(|d| d.value.clone()).collect(),
+        fixtures: files::within(files, Folder::Fixtures)
+            .map(|(path, bytes)| (path.to_owned(), bytes.to_vec()))
+            .collect(),
+    })
+}
+
+fn schemas(parts: &Parts, faults: &mut Vec<Fault>) -> BTreeMap<String, Arc<Schema>> {
+    let mut schemas = BTreeMap::new();
+    for document in &parts.schemas.found {
+        let definition = &document.value;
+        match Schema::compile(definition.clone()) {
+            Ok(schema) => {
+                if schemas
+                    .insert(definition.entity.clone(), Arc::new(schema))
+                    .is_some()
+                {
+                    let refusal = Refusal::conflict(format!(
+                        "the entity `{}` is declared twice",
+                        definition.entity
+                    ));
+                    faults.push(document.places.fault(&["entity"], refusal));
+                }
+            }
+            Err(refusal) => {
+                let path = cross::schema_path(definition, &refusal);
+                faults.push(document.places.fault(&path, refusal));
+            }
+        }
+    }
+    schemas
+}
+
+/// Compiles the rules of the gate. Each part is checked by itself first, so
+/// that its faults have places.
+fn rules(parts: &Parts, files: &Files, faults: &mut Vec<Fault>) -> Option<Rules> {
+    let before = faults.len();
+    let leading = |refusal: &Refusal| {
+        let path = refusal.message.split(": ").next().unwrap_or_default();
+        path.to_owned()
+    };
+    if let Some(document) = &parts.validators
+        && let Err(refusal) = document.value.check()
+    {
+        let path = leading(&refusal);
+        faults.push(document.places.fault_at(&[], &path, refusal));
+    }
+    if let Some(document) = &parts.budgets
+        && let Err(refusal) = document.value.check()
+    {
+        let path = leading(&refusal);
+        faults.push(document.places.fault_at(&[], &path, refusal));
+    }
+    if let Some(document) = &parts.approvals {
+        for message in document.value.faults() {
+            let refusal = Refusal::invalid(message);
+            let path = leading(&refusal);
+            let path = path.strip_prefix("approvals.").unwrap_or(&path);
+            faults.push(document.places.fault_at(&[], path, refusal));
+        }
+    }
+    let policies = parts.policies(files, faults);
+    let placed = |fault: policy::Fault| {
+        let number = |n: usize| u64::try_from(n).unwrap_or(0);
+        let place = (number(fault.line), number(fault.column));
+        Fault::at(&fault.file, place, Refusal::invalid(fault.message))
+    };
+    if let Err(found) = PolicySet::load(policy::SCHEMA, &policies) {
+        faults.extend(found.into_iter().map(placed));
+    }
+    if faults.len() > before {
+        return None;
+    }
+    let source = RulesSource {
+        validators: parts.validators.as_ref()?.value.clone(),
+        budgets: parts.budgets.as_ref()?.value.clone(),
+        approvals: parts.approvals.as_ref()?.value.clone(),
+    };
+    match Rules::compile(source, &policies) {
+        Ok(rules) => Some(rules),
+        Err(found) => {
+            faults.extend(found.into_iter().map(placed));
+            None
+        }
+    }
+}
+
+fn runbooks(
+    parts: &Parts,
+    names: &cross::Names<'_>,
+    faults: &mut Vec<Fault>,
+) -> Vec<runbook::Runbook> {
+    let known = runbook::Known {
+        rules: names.rules.as_ref(),
+        fields: names.fields.as_ref(),
+        tools: parts
+            .validators
+            .as_ref()
+            .map(|d| &d.value.compliance.tools.allow),
+    };
+    let mut ids = BTreeSet::new();
+    let mut compiled = Vec::new();
+    for document in &parts.runbooks {
+        let id = document.value.id.as_str();
+        if !ids.insert(id) {
+            let refusal = Refusal::conflict(format!("the id `{id}` stands twice"));
+            faults.push(document.places.fault(&["id"], refusal));
+        }
+        compiled.extend(runbook::compile(document, &known, faults));
+    }
+    compiled
+}
+
+fn modules(parts: &Parts) -> Vec<ModuleUse> {
+    let mut uses = Vec::new();
+    for document in &parts.runbooks {
+        for (at, step) in document.value.directive.steps.iter().enumerate() {
+            let path = ["directive", "steps", &at.to_string(), "module"];
+            uses.push(ModuleUse {
+                module: step.module.clone(),
+                file: document.places.file().to_owned(),
+                place: document.places.of(&path),
+            });
+        }
+    }
+    uses
+}

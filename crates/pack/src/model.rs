@@ -1,0 +1,101 @@
+//! A pack that was loaded: everything in it is checked and compiled.
+
+use crate::fault::Fault;
+use crate::labels::Labels;
+use crate::manifest::Manifest;
+use crate::runbook::Runbook;
+use crate::testing::Case;
+use gate::{Capabilities, Rules};
+use kernel::{Digest, Refusal, Subject};
+use sense::Definitions;
+use sense::catalog::Catalog;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use world::Schema;
+
+/// A pack. Cheap to share, never changed.
+#[derive(Debug)]
+pub struct Pack {
+    /// Name, version, title.
+    pub manifest: Manifest,
+    /// The content hash: SHA-256 over `writ.pack.v1`, a line feed and the
+    /// canonical JSON of `files`.
+    pub hash: Digest,
+    /// SHA-256 of each file, by path.
+    pub files: BTreeMap<String, Digest>,
+    /// The schema of each entity type.
+    pub schemas: BTreeMap<String, Arc<Schema>>,
+    /// What is sensed, as declared.
+    pub definitions: Definitions,
+    /// What is sensed, compiled.
+    pub catalog: Arc<Catalog>,
+    /// The rules of the gate.
+    pub rules: Arc<Rules>,
+    /// The runbooks, in the order in which they are asked.
+    pub runbooks: Vec<Runbook>,
+    /// What people call things.
+    pub labels: Labels,
+    /// The pack's own tests.
+    pub tests: Vec<Case>,
+    /// Recorded input, by path.
+    pub fixtures: BTreeMap<String, Vec<u8>>,
+    /// Where runbooks name modules.
+    pub(crate) modules: Vec<ModuleUse>,
+}
+
+/// A place where a runbook names a module.
+#[derive(Clone, Debug)]
+pub(crate) struct ModuleUse {
+    pub(crate) module: String,
+    pub(crate) file: String,
+    pub(crate) place: (u64, u64),
+}
+
+impl Pack {
+    /// The schema of the subject's type.
+    ///
+    /// # Errors
+    /// `unavailable` when the pack declares none: nothing is decided of such a
+    /// subject.
+    pub fn schema_of(&self, subject: &Subject) -> Result<&Arc<Schema>, Refusal> {
+        self.schemas.get(subject.kind()).ok_or_else(|| {
+            Refusal::unavailable(format!("no schema of `{}`", subject.kind()))
+                .hint("a pack declares it in `schemas/`")
+        })
+    }
+
+    /// Modules that runbooks name and that do not exist.
+    #[must_use]
+    pub fn check_modules(&self, capabilities: &Capabilities) -> Vec<Fault> {
+        let unknown = self
+            .modules
+            .iter()
+            .filter(|used| !capabilities.contains_key(&used.module));
+        let known: BTreeSet<_> = capabilities.keys().map(String::as_str).collect();
+        let hint = format!("known: {}", Vec::from_iter(known).join(", "));
+        unknown
+            .map(|used| {
+                let refusal = Refusal::invalid(format!("unknown module `{}`", used.module));
+                Fault::at(&used.file, used.place, refusal.hint(&hint))
+            })
+            .collect()
+    }
+
+    /// One line that says what is in it.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        format!(
+            "{} {}: {} schemas, {} sources, {} signal types, {} rules, {} policies, {} budgets, {} runbooks, {} tests",
+            self.manifest.name,
+            self.manifest.version,
+            self.schemas.len(),
+            self.definitions.sources.len(),
+            self.definitions.signal_types.len(),
+            self.definitions.rules.len(),
+            self.rules.policy.ids().len(),
+            self.rules.budgets.budgets.len(),
+            self.runbooks.len(),
+            self.tests.len(),
+        )
+    }
+}

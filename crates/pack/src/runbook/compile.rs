@@ -1,0 +1,190 @@
+//! Checking a runbook when the pack is loaded, so that what it proposes later
+//! can only fail for want of facts.
+
+use super::template::{self, Name, Piece};
+use super::{Definition, Runbook, propose};
+use crate::fault::Fault;
+use crate::yaml::Document;
+use gate::{Contract, Grounding, Step};
+use kernel::{Actor, Digest, EntryId, Refusal, SnapshotId, Subject};
+use sense::Expression;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What runbooks may name; what is absent could not be read and is not judged.
+pub(crate) struct Known<'a> {
+    /// The rules of the pack.
+    pub(crate) rules: Option<&'a BTreeSet<&'a str>>,
+    /// The fields of each subject type.
+    pub(crate) fields: Option<&'a BTreeMap<&'a str, BTreeSet<&'a str>>>,
+    /// The modules that the compliance settings allow.
+    pub(crate) tools: Option<&'a BTreeSet<String>>,
+}
+
+/// Checks and compiles a runbook.
+pub(crate) fn compile(
+    document: &Document<Definition>,
+    known: &Known<'_>,
+    faults: &mut Vec<Fault>,
+) -> Option<Runbook> {
+    let before = faults.len();
+    let definition = &document.value;
+    let mut add = |path: &[&str], refusal| faults.push(document.places.fault(path, refusal));
+    if definition.id.trim().is_empty() {
+        add(&["id"], Refusal::invalid("is empty"));
+    }
+    if definition.title.trim().is_empty() {
+        add(&["title"], Refusal::invalid("is empty"));
+    }
+    for (at, rule) in definition.rules.iter().enumerate() {
+        if known
+            .rules
+            .is_some_and(|rules| !rules.contains(rule.as_str()))
+        {
+            let refusal = Refusal::invalid(format!("unknown rule `{rule}`"));
+            add(
+                &["rules", &at.to_string()],
+                refusal.hint("declare it in `rules/`"),
+            );
+        }
+    }
+    let kind = definition.subject_type.as_str();
+    let fields = known.fields.and_then(|fields| fields.get(kind));
+    if let (Some(all), None) = (known.fields, fields) {
+        let refusal = Refusal::invalid(format!("unknown subject type `{kind}`"));
+        let known: Vec<_> = all.keys().copied().collect();
+        add(
+            &["subject_type"],
+            refusal.hint(format!("known: {}", known.join(", "))),
+        );
+    }
+    for (at, step) in definition.directive.steps.iter().enumerate() {
+        if known
+            .tools
+            .is_some_and(|tools| !tools.contains(&step.module))
+        {
+            let refusal = Refusal::invalid(format!(
+                "the module `{}` is not allowed, so the gate would always block",
+                step.module
+            ));
+            add(
+                &["directive", "steps", &at.to_string(), "module"],
+                refusal.hint("allow it in `validators.yaml` under `compliance.tools.allow`"),
+            );
+        }
+    }
+    let when = match Expression::compile(&definition.when, propose::VARIABLES) {
+        Ok(when) => Some(when),
+        Err(refusal) => {
+            add(&["when"], refusal);
+            None
+        }
+    };
+    if definition.directive.success_metrics.is_empty() {
+        add(
+            &["directive", "success_metrics"],
+            Refusal::invalid("is empty").hint("say how success is known"),
+        );
+    }
+    if let Err(refusal) = shape(definition).and_then(|contract| contract.check()) {
+        let path = refusal.message.split(": ").next().unwrap_or_default();
+        let fault = document
+            .places
+            .fault_at(&["directive"], path, refusal.clone());
+        faults.push(fault);
+    }
+    placeholders(document, fields, faults);
+    match when {
+        Some(when) if faults.len() == before => Some(Runbook {
+            definition: definition.clone(),
+            when,
+        }),
+        _ => None,
+    }
+}
+
+fn placeholders(
+    document: &Document<Definition>,
+    fields: Option<&BTreeSet<&str>>,
+    faults: &mut Vec<Fault>,
+) {
+    let directive = &document.value.directive;
+    let mut check = |path: &[&str], below: &[String], text: &str| {
+        let mut refusals = Vec::new();
+        match template::pieces(text) {
+            Err(refusal) => refusals.push(refusal),
+            Ok(pieces) => {
+                for piece in pieces {
+                    if let (Piece::Placeholder(Name::Field(name)), Some(fields)) = (piece, fields)
+                        && !fields.contains(name.as_str())
+                    {
+                        refusals.push(unknown_field(&name, fields));
+                    }
+                }
+            }
+        }
+        let path: Vec<&str> = path
+            .iter()
+            .copied()
+            .chain(below.iter().map(String::as_str))
+            .collect();
+        for refusal in refusals {
+            faults.push(document.places.fault(&path, refusal));
+        }
+    };
+    check(&["directive", "objective"], &[], &directive.objective);
+    for (at, metric) in directive.success_metrics.iter().enumerate() {
+        check(
+            &["directive", "success_metrics", &at.to_string()],
+            &[],
+            metric,
+        );
+    }
+    for (name, value) in &directive.constraints {
+        template::walk(value, &mut Vec::new(), &mut |below, text| {
+            check(&["directive", "constraints", name], below, text);
+        });
+    }
+    for (at, step) in directive.steps.iter().enumerate() {
+        let at = at.to_string();
+        let input = Value::Object(step.input.clone());
+        template::walk(&input, &mut Vec::new(), &mut |below, text| {
+            check(&["directive", "steps", &at, "input"], below, text);
+        });
+    }
+}
+
+pub(crate) fn unknown_field(name: &str, fields: &BTreeSet<&str>) -> Refusal {
+    let known: Vec<_> = fields.iter().copied().collect();
+    Refusal::invalid(format!("unknown field `{name}`"))
+        .hint(format!("known fields: {}", known.join(", ")))
+}
+
+/// The contract with its placeholders as they stand: what can be checked of it
+/// before there is an incident.
+fn shape(definition: &Definition) -> Result<Contract, Refusal> {
+    let template = &definition.directive;
+    let steps = template.steps.iter().map(|step| Step {
+        id: step.id.clone(),
+        module: step.module.clone(),
+        input: step.input.clone(),
+        cost: step.cost,
+        evidence: vec![Grounding::Entry(EntryId::from(uuid::Uuid::nil()))],
+    });
+    Ok(Contract {
+        issued_by: Actor::system("runbook"),
+        role: template.role.clone(),
+        kind: template.kind.clone(),
+        objective: template.objective.clone(),
+        scope: gate::contract::Scope {
+            subjects: vec![Subject::new("shape", "x")?],
+        },
+        constraints: template.constraints.clone(),
+        success_metrics: template.success_metrics.clone(),
+        budget: template.budget,
+        timebox: template.timebox,
+        action_class: template.action_class,
+        steps: steps.collect(),
+        snapshot: SnapshotId(Digest::of(b"")),
+    })
+}
