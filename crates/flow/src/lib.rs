@@ -2,3 +2,22 @@
 //! and no SQL; everything here drives the pure crates through the ledger.
 
 pub mod identity;
+
+mod control;
+pub mod force;
+mod registry;
+
+pub mod intake;
+mod investigate;
+mod runner;
+mod ticks;
+
+pub mod scheduler;
+mod start;
+
+pub use control::{Control, Ports};
+pub use force::InForce;
+pub use identity::Caller;
+pub use intake::{Delivery, Received};
+pub use registry::registry;
+pub use ticks::tick;

@@ -1,0 +1,109 @@
+//! The control loop as one thing that the shells hold: the ledger, the ports,
+//! the modules, and what is in force for each tenant.
+
+use crate::force::{Force, InForce};
+use crate::identity::Caller;
+use act::Registry as Modules;
+use gate::Capabilities;
+use kernel::port::{Entropy, Secrets};
+use kernel::{Actor, Ctx, Refusal, TenantId, Timestamp, TraceId};
+use ledger::Ledger;
+use std::sync::Arc;
+
+/// The ports that the loop reaches the outside through.
+#[derive(Clone)]
+pub struct Ports {
+    /// What modules are given: time, the network, the secrets that the operator
+    /// listed for them.
+    pub act: act::Ports,
+    /// Unpredictable bits.
+    pub entropy: Arc<dyn Entropy>,
+    /// Secrets that prove where a delivery comes from; modules do not see them.
+    pub source_secrets: Arc<dyn Secrets>,
+}
+
+/// The control loop.
+pub struct Control {
+    ledger: Ledger,
+    ports: Ports,
+    modules: Arc<Modules>,
+    capabilities: Arc<Capabilities>,
+    force: Force,
+}
+
+impl Control {
+    /// The loop over this ledger, with what each tenant has loaded in force.
+    ///
+    /// # Errors
+    /// When storage does not answer or a recorded pack does not load.
+    pub async fn open(ledger: Ledger, ports: Ports, modules: Modules) -> Result<Self, Refusal> {
+        let capabilities = Arc::new(modules.capabilities());
+        let force = Force::restore(ledger.store()).await?;
+        Ok(Self {
+            ledger,
+            ports,
+            modules: Arc::new(modules),
+            capabilities,
+            force,
+        })
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+    /// The ports.
+    #[must_use]
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+    /// The modules that exist.
+    #[must_use]
+    pub fn modules(&self) -> &Arc<Modules> {
+        &self.modules
+    }
+    /// What the gate knows of the modules.
+    #[must_use]
+    pub fn capabilities(&self) -> &Arc<Capabilities> {
+        &self.capabilities
+    }
+    /// The current instant.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.ports.act.clock.now()
+    }
+
+    /// What is in force for a tenant.
+    ///
+    /// # Errors
+    /// `unavailable` when the tenant has no pack: nothing is allowed then.
+    pub fn in_force(&self, tenant: TenantId) -> Result<Arc<InForce>, Refusal> {
+        self.force.of(tenant)
+    }
+
+    pub(crate) fn force(&self) -> &Force {
+        &self.force
+    }
+
+    /// The circumstances of a command of this caller.
+    #[must_use]
+    pub fn ctx(&self, caller: &Caller, trace: TraceId) -> Ctx {
+        let seed = self.ports.entropy.bits();
+        Ctx::new(caller.tenant, self.now(), caller.actor.clone(), trace, seed)
+            .with_roles(caller.roles.clone())
+    }
+
+    /// The circumstances of a command of writ's own.
+    #[must_use]
+    pub fn system_ctx(&self, tenant: TenantId, part: &str) -> Ctx {
+        let entropy = &self.ports.entropy;
+        Ctx::new(
+            tenant,
+            self.now(),
+            Actor::system(part),
+            entropy.trace(),
+            entropy.bits(),
+        )
+    }
+}

@@ -1,0 +1,232 @@
+//! What is in force for each tenant: its pack, loaded from the ledger and
+//! compiled. Loading a pack is a recorded command; its files are kept beside
+//! the ledger, so that a restart, and a replay, need nothing else.
+
+use crate::control::Control;
+use kernel::names::Name;
+use kernel::{
+    Aggregate, Ctx, Digest, Impossible, Refusal, Stamp, StreamId, TenantId, Timestamp, Unit,
+};
+use ledger::Store;
+use ledger::request::Key;
+use pack::{Files, Pack};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The id of the stream that holds a tenant's pack: it has one at a time.
+pub const ID: &str = "active";
+
+/// A pack in force, with its version in the ledger.
+#[derive(Debug)]
+pub struct InForce {
+    /// The pack, compiled.
+    pub pack: Pack,
+    /// Version of the record that it was loaded from.
+    pub version: u64,
+}
+
+kernel::names! {
+    /// Whether a pack is in force.
+    pub enum PackStatus {
+        /// It is.
+        Active = "active",
+    }
+}
+
+/// A pack was loaded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 over its files.
+    pub hash: Digest,
+    /// Digest of each file by path.
+    pub files: BTreeMap<String, Digest>,
+}
+
+kernel::events! {
+    /// What happens to a tenant's pack.
+    pub enum PackEvent {
+        /// It was loaded.
+        Loaded(Loaded) = "pack.loaded" in System,
+    }
+}
+
+/// The pack of a tenant, as recorded.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PackRecord {
+    /// What was loaded last.
+    pub loaded: Loaded,
+    /// When.
+    pub at: Timestamp,
+    /// Whether it is in force.
+    pub status: PackStatus,
+}
+
+impl Aggregate for PackRecord {
+    const KIND: &'static str = "pack";
+    type Event = PackEvent;
+
+    fn evolve(_: Option<Self>, event: &PackEvent, stamp: &Stamp) -> Result<Self, Impossible> {
+        let PackEvent::Loaded(loaded) = event;
+        Ok(Self {
+            loaded: loaded.clone(),
+            at: stamp.at,
+            status: PackStatus::Active,
+        })
+    }
+    fn status(&self) -> &'static str {
+        self.status.name()
+    }
+}
+
+/// What is in force, by tenant.
+#[derive(Default)]
+pub(crate) struct Force {
+    packs: RwLock<BTreeMap<TenantId, Arc<InForce>>>,
+}
+
+impl Force {
+    /// Loads what each tenant has recorded.
+    pub(crate) async fn restore(store: &dyn Store) -> Result<Self, Refusal> {
+        let force = Self::default();
+        for tenant in store.tenants().await? {
+            if let Some(pack) = recorded(store, tenant).await? {
+                force.set(tenant, pack);
+            }
+        }
+        Ok(force)
+    }
+
+    pub(crate) fn of(&self, tenant: TenantId) -> Result<Arc<InForce>, Refusal> {
+        let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
+        packs.get(&tenant).cloned().ok_or_else(|| {
+            Refusal::unavailable("this tenant has no pack, so nothing is allowed")
+                .hint("load one with `writ pack load DIR`")
+        })
+    }
+
+    fn set(&self, tenant: TenantId, pack: InForce) {
+        let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
+        let newer = packs.get(&tenant).is_none_or(|p| p.version < pack.version);
+        if newer {
+            packs.insert(tenant, Arc::new(pack));
+        }
+    }
+}
+
+async fn recorded(store: &dyn Store, tenant: TenantId) -> Result<Option<InForce>, Refusal> {
+    let stream = StreamId::of::<PackRecord>(ID);
+    let Some(document) = store.document(tenant, &stream).await? else {
+        return Ok(None);
+    };
+    let record: PackRecord = serde_json::from_str(&document.body)
+        .map_err(|e| Refusal::integrity(format!("state of `{stream}`: {e}")))?;
+    let mut files = Files::new();
+    for (path, digest) in &record.loaded.files {
+        let bytes = store.object(tenant, *digest).await?.ok_or_else(|| {
+            Refusal::integrity(format!("file `{path}` of the loaded pack is missing"))
+                .hint("restore from a backup, or load the pack again")
+        })?;
+        files.insert(path.clone(), bytes);
+    }
+    let pack = pack::load(&files).map_err(|faults| {
+        let first = faults.first().map(ToString::to_string).unwrap_or_default();
+        Refusal::unavailable(format!(
+            "the recorded pack `{}` does not load with this version of writ: {first}",
+            record.loaded.name
+        ))
+        .hint("load a pack that this version accepts")
+    })?;
+    Ok(Some(InForce {
+        pack,
+        version: document.version,
+    }))
+}
+
+/// Refuses a command that was prepared with a pack that is no longer in force.
+///
+/// # Errors
+/// `conflict` when another pack was loaded meanwhile.
+pub fn still(unit: &mut Unit<'_>, in_force: &InForce) -> Result<(), Refusal> {
+    if unit.version::<PackRecord>(ID)? == in_force.version {
+        return Ok(());
+    }
+    Err(Refusal::conflict("another pack was loaded meanwhile").hint("try again"))
+}
+
+impl Control {
+    /// Loads a pack for the tenant of `ctx`. The same files again change
+    /// nothing.
+    ///
+    /// # Errors
+    /// Every fault of the pack, or what the ledger refuses.
+    pub async fn load_pack(
+        &self,
+        ctx: Ctx,
+        key: Option<Key>,
+        files: Files,
+    ) -> Result<Loaded, Refusal> {
+        let tenant = ctx.tenant;
+        let pack = checked(&files)?;
+        let faults = pack.check_modules(self.capabilities());
+        if let Some(fault) = faults.first() {
+            return Err(Refusal::invalid(fault.to_string()));
+        }
+        let loaded = Loaded {
+            name: pack.manifest.name.clone(),
+            version: pack.manifest.version.to_string(),
+            hash: pack.hash,
+            files: files
+                .iter()
+                .map(|(path, bytes)| (path.clone(), Digest::of(bytes)))
+                .collect(),
+        };
+        let done = self
+            .ledger()
+            .run_once(ctx, key, move |unit| record(unit, &loaded, &files))
+            .await?;
+        if let Some(in_force) = recorded(self.ledger().store(), tenant).await? {
+            self.force().set(tenant, in_force);
+        }
+        Ok(done.answer)
+    }
+}
+
+fn record(unit: &mut Unit<'_>, loaded: &Loaded, files: &Files) -> Result<Loaded, Refusal> {
+    if let Some(before) = unit.find::<PackRecord>(ID)? {
+        if before.loaded.name != loaded.name {
+            return Err(Refusal::conflict(format!(
+                "this tenant runs the pack `{}`, and a tenant runs one pack",
+                before.loaded.name
+            ))
+            .hint("make another tenant for another pack"));
+        }
+        if before.loaded == *loaded {
+            return Ok(loaded.clone());
+        }
+    }
+    for bytes in files.values() {
+        unit.keep_object(bytes.clone());
+    }
+    unit.record::<PackRecord>(ID, PackEvent::Loaded(loaded.clone()))?;
+    Ok(loaded.clone())
+}
+
+/// A pack from its files.
+///
+/// # Errors
+/// Every fault, one a line.
+pub fn checked(files: &Files) -> Result<Pack, Refusal> {
+    pack::load(files).map_err(|faults| {
+        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        Refusal::invalid(format!(
+            "the pack has {} faults: {}",
+            lines.len(),
+            lines.join("; ")
+        ))
+    })
+}

@@ -1,0 +1,188 @@
+//! The scheduler: finds the aggregates that are due and calls the tick of
+//! their kind. It keeps nothing that the ledger does not know: after a crash
+//! the next start finds what is due again.
+
+use crate::control::Control;
+use crate::ticks;
+use kernel::{Refusal, Span, StreamId, TenantId, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// Streams that are ticked at the same time at most.
+const TICKS_AT_ONCE: usize = 64;
+/// Streams that are asked for at a time.
+const DUE_PAGE: usize = 256;
+/// The scheduler looks at least this often, whatever it believes.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A stream whose tick failed waits this long at first, then twice as long
+/// each time.
+const BACKOFF_BASE: Span = Span::from_millis(250);
+/// And this long at most.
+const BACKOFF_MAX: Span = Span::from_secs(30);
+
+type Key = (TenantId, StreamId);
+
+/// A stream that is being ticked or that failed.
+#[derive(Clone, Copy)]
+enum Busy {
+    Ticking,
+    Waiting { failures: u32, until: Timestamp },
+}
+
+/// Runs until `stop` turns true, then waits for the ticks under way.
+pub async fn run(control: Arc<Control>, mut stop: watch::Receiver<bool>) {
+    let busy: Arc<Mutex<BTreeMap<Key, Busy>>> = Arc::default();
+    let slots = Arc::new(Semaphore::new(TICKS_AT_ONCE));
+    let mut commits = control.ledger().commits();
+    let mut ticks = JoinSet::new();
+    while !*stop.borrow() {
+        commits.mark_unchanged();
+        let pause = match look(&control, &busy, &slots, &mut ticks).await {
+            Ok(pause) => pause,
+            Err(refusal) => {
+                tracing::error!(error = %refusal, "cannot find what is due");
+                LOOK_EVERY
+            }
+        };
+        tokio::select! {
+            _ = stop.changed() => {}
+            changed = commits.changed() => {
+                if changed.is_err() {
+                    break;
+                }
+            }
+            () = tokio::time::sleep(pause) => {}
+            Some(_) = ticks.join_next() => {}
+        }
+    }
+    while ticks.join_next().await.is_some() {}
+}
+
+/// Starts a tick for each stream that is due; returns how long nothing more
+/// can be due.
+async fn look(
+    control: &Arc<Control>,
+    busy: &Arc<Mutex<BTreeMap<Key, Busy>>>,
+    slots: &Arc<Semaphore>,
+    ticks: &mut JoinSet<()>,
+) -> Result<Duration, Refusal> {
+    let store = control.ledger().store();
+    let now = control.now();
+    let due = store.due(now, DUE_PAGE).await?;
+    let mut earliest_retry = None;
+    for key in due {
+        match claim(busy, &key, now) {
+            Claim::Taken { failures } => {
+                let Ok(slot) = slots.clone().try_acquire_owned() else {
+                    release(busy, &key);
+                    return Ok(LOOK_EVERY.min(Duration::from_millis(50)));
+                };
+                let (control, busy) = (control.clone(), busy.clone());
+                ticks.spawn(async move {
+                    tick(&control, &busy, key, failures).await;
+                    drop(slot);
+                });
+            }
+            Claim::Wait(until) => {
+                earliest_retry = Some(earliest_retry.map_or(until, |e: Timestamp| e.min(until)));
+            }
+            Claim::Busy => {}
+        }
+    }
+    let next = [
+        store.next_due().await?.filter(|at| *at > now),
+        earliest_retry,
+    ];
+    let next = next.into_iter().flatten().min();
+    Ok(next.map_or(LOOK_EVERY, |at| at.since(now).to_std().min(LOOK_EVERY)))
+}
+
+enum Claim {
+    Taken { failures: u32 },
+    Wait(Timestamp),
+    Busy,
+}
+
+fn claim(busy: &Mutex<BTreeMap<Key, Busy>>, key: &Key, now: Timestamp) -> Claim {
+    let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
+    let failures = match busy.get(key) {
+        Some(Busy::Ticking) => return Claim::Busy,
+        Some(Busy::Waiting { until, .. }) if now < *until => return Claim::Wait(*until),
+        Some(Busy::Waiting { failures, .. }) => *failures,
+        None => 0,
+    };
+    busy.insert(key.clone(), Busy::Ticking);
+    Claim::Taken { failures }
+}
+
+fn release(busy: &Mutex<BTreeMap<Key, Busy>>, key: &Key) {
+    let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
+    busy.remove(key);
+}
+
+async fn tick(control: &Arc<Control>, busy: &Mutex<BTreeMap<Key, Busy>>, key: Key, failures: u32) {
+    let (tenant, stream) = &key;
+    match ticks::tick(control, *tenant, stream).await {
+        Ok(()) => release(busy, &key),
+        Err(refusal) => {
+            let wait = backoff(failures);
+            tracing::warn!(
+                tenant = %tenant, stream = %stream, error = %refusal, retry_in = %wait,
+                "a tick was refused"
+            );
+            let until = control.now().plus(wait);
+            let failures = failures + 1;
+            let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
+            busy.insert(key, Busy::Waiting { failures, until });
+        }
+    }
+}
+
+fn backoff(failures: u32) -> Span {
+    let doubled = BACKOFF_BASE
+        .as_micros()
+        .saturating_mul(1_i64.checked_shl(failures).unwrap_or(i64::MAX));
+    Span::from_micros(doubled.min(BACKOFF_MAX.as_micros()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_up_to_its_bound() {
+        assert_eq!(backoff(0), BACKOFF_BASE);
+        assert_eq!(backoff(1), Span::from_millis(500));
+        for failures in [7, 31, 62, 63, 64, u32::MAX] {
+            assert_eq!(backoff(failures), BACKOFF_MAX, "{failures}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_ticked_once_at_a_time_and_waits_after_a_failure() {
+        let busy = Mutex::default();
+        let key = (TenantId(uuid::Uuid::nil()), StreamId::new("run", "x"));
+        let now = Timestamp::EPOCH;
+        assert!(matches!(
+            claim(&busy, &key, now),
+            Claim::Taken { failures: 0 }
+        ));
+        assert!(matches!(claim(&busy, &key, now), Claim::Busy));
+        let until = now.plus(Span::from_secs(1));
+        let waiting = Busy::Waiting { failures: 1, until };
+        busy.lock().unwrap().insert(key.clone(), waiting);
+        assert!(matches!(claim(&busy, &key, now), Claim::Wait(at) if at == until));
+        assert!(matches!(
+            claim(&busy, &key, until),
+            Claim::Taken { failures: 1 }
+        ));
+        release(&busy, &key);
+        assert!(matches!(
+            claim(&busy, &key, now),
+            Claim::Taken { failures: 0 }
+        ));
+    }
+}
