@@ -54,3 +54,6 @@ fn inner(name: &str, input_schema: Value) -> Manifest {
         retry: RetryPolicy::ONCE,
     }
 }
+
+#[cfg(test)]
+mod tests;

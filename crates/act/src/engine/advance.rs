@@ -51,7 +51,10 @@ fn follow_directive(unit: &mut Unit<'_>, id: RunId) -> Result<(), Refusal> {
     }
     let directive = unit.get::<Directive>(run.directive)?;
     let reason = directive.reason.clone().unwrap_or_default();
-    let event = match (directive.status, run.paused.is_some()) {
+    // A step that was held back halted the directive: the run knows.
+    let held = run.parked.as_ref().is_some_and(|p| p.held);
+    let halted = held || run.paused.is_some();
+    let event = match (directive.status, halted) {
         (Status::Aborted, _) => return record_stop(unit, id, StopCause::Aborted, reason),
         (Status::Expired, _) => return record_stop(unit, id, StopCause::Expired, reason),
         (Status::Paused, false) => RunEvent::Paused(Because { reason }),

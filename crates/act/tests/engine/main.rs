@@ -1,0 +1,5 @@
+//! The engine on the real gate, in a small world of its own.
+
+mod chaos;
+mod life;
+mod world;
