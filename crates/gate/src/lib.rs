@@ -36,3 +36,6 @@ pub use kill::KillSwitch;
 pub use permit::{Permit, PermitRecord};
 pub use rules::{GateEnv, Rules, RulesSource};
 pub use verdict::{ChokePoint, VerdictRecord};
+
+#[cfg(test)]
+mod tests;

@@ -407,7 +407,12 @@ impl Aggregate for Directive {
         }
     }
 
+    /// At once when it is approved: then it can start; else at the end of its
+    /// timebox.
     fn due(&self) -> Option<Timestamp> {
-        (!LIFECYCLE.is_final(self.status)).then_some(self.expires_at)
+        match self.status {
+            Status::Approved => self.moves.last().map(|m| m.at),
+            status => (!LIFECYCLE.is_final(status)).then_some(self.expires_at),
+        }
     }
 }

@@ -19,9 +19,7 @@ use crate::directive::{
     Because, DirectiveEvent, Drafted, Edited, LIFECYCLE, Plain, REVISIONS_MAX, Status, Trigger,
 };
 use crate::{Approval, Contract, Directive, GateEnv};
-use kernel::{
-    Aggregate, ApprovalId, Digest, DirectiveId, EntryId, PrincipalKind, Refusal, Snapshot, Unit,
-};
+use kernel::{ApprovalId, Digest, DirectiveId, EntryId, PrincipalKind, Refusal, Snapshot, Unit};
 use std::sync::Arc;
 
 /// Runs `work` with its entries caused by `entry`, then puts the former cause
@@ -224,7 +222,7 @@ pub enum Expiry {
 /// When there is no such directive.
 pub fn expire(unit: &mut Unit<'_>, id: DirectiveId) -> Result<Expiry, Refusal> {
     let directive = unit.get::<Directive>(id)?;
-    if directive.due().is_none_or(|due| unit.ctx().now < due) {
+    if LIFECYCLE.is_final(directive.status) || !directive.is_over_at(unit.ctx().now) {
         return Ok(Expiry::NotYet);
     }
     if directive.status == Status::Executing {

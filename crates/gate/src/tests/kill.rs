@@ -1,0 +1,148 @@
+//! The kill switch: two people, every scope, drills.
+
+use super::world::{Who, World, agent, engine, person};
+use crate::KillSwitch;
+use crate::kill::{self, LIFECYCLE, Scope, Status, Trigger};
+use kernel::names::Name;
+use kernel::{Code, Role};
+
+fn engage(world: &mut World, who: &Who, scope: &str) -> Result<KillSwitch, kernel::Refusal> {
+    let scope: Scope = scope.parse()?;
+    world.run(who, |unit, _| kill::engage(unit, scope, "smoke"))
+}
+fn request(world: &mut World, who: &Who, scope: &str) -> Result<KillSwitch, kernel::Refusal> {
+    let scope: Scope = scope.parse()?;
+    world.run(who, |unit, _| {
+        kill::request_release(unit, &scope, "put out")
+    })
+}
+fn confirm(world: &mut World, who: &Who, scope: &str) -> Result<KillSwitch, kernel::Refusal> {
+    let scope: Scope = scope.parse()?;
+    world.run(who, |unit, _| kill::confirm_release(unit, &scope))
+}
+
+#[test]
+fn every_status_with_every_trigger() {
+    for &status in Status::ALL {
+        for &trigger in Trigger::ALL {
+            let expected = match (status.name(), trigger.name()) {
+                ("released" | "release_requested", "engage") => Some(Status::Engaged),
+                ("engaged", "request_release") => Some(Status::ReleaseRequested),
+                ("release_requested", "confirm_release") => Some(Status::Released),
+                _ => None,
+            };
+            assert_eq!(LIFECYCLE.next(status, trigger).ok(), expected);
+        }
+    }
+}
+
+#[test]
+fn release_takes_a_reason_and_a_second_person() {
+    let mut world = World::new();
+    let (ann, bob) = (person("ann", Role::Operator), person("bob", Role::Operator));
+    engage(&mut world, &ann, "global").unwrap();
+    let code = |result: Result<KillSwitch, kernel::Refusal>| result.unwrap_err().code;
+    assert_eq!(code(confirm(&mut world, &bob, "global")), Code::IllegalMove);
+    request(&mut world, &ann, "global").unwrap();
+    assert_eq!(code(confirm(&mut world, &ann, "global")), Code::Forbidden);
+    assert_eq!(code(request(&mut world, &bob, "global")), Code::IllegalMove);
+    assert_eq!(
+        world
+            .see::<KillSwitch>(kill::ID)
+            .unwrap()
+            .status_of(&Scope::Global),
+        Status::ReleaseRequested,
+        "it still stops"
+    );
+    // Engaging again takes the request back.
+    engage(&mut world, &bob, "global").unwrap();
+    assert_eq!(code(confirm(&mut world, &bob, "global")), Code::IllegalMove);
+    request(&mut world, &ann, "global").unwrap();
+    let after = confirm(&mut world, &bob, "global").unwrap();
+    assert!(after.engaged.is_empty());
+    let nothing = world.run(&ann, |unit, _| {
+        kill::request_release(unit, &Scope::Global, " ")
+    });
+    assert_eq!(code(nothing), Code::Invalid);
+    world.check_replay();
+}
+
+#[test]
+fn who_may() {
+    let check = |who: Who, may_engage: bool, may_release: bool| {
+        let mut world = World::new();
+        assert_eq!(
+            engage(&mut world, &who, "tenant").is_ok(),
+            may_engage,
+            "{who:?}"
+        );
+        engage(&mut world, &person("zoe", Role::Admin), "tenant").unwrap();
+        assert_eq!(
+            request(&mut world, &who, "tenant").is_ok(),
+            may_release,
+            "{who:?}"
+        );
+    };
+    for role in [Role::Operator, Role::Approver, Role::Admin] {
+        check(person("ann", role), true, true);
+    }
+    for role in [Role::Viewer, Role::Auditor, Role::Agent] {
+        check(person("ann", role), false, false);
+    }
+    check(agent("scout"), false, false);
+    check(engine(), false, false);
+    let service = Who(
+        kernel::Actor::new(kernel::PrincipalKind::Service, "watch"),
+        vec![Role::Operator],
+    );
+    check(service, true, false);
+}
+
+#[test]
+fn what_each_scope_covers() {
+    let check = |scope: &str, module: &str, issuer: &str, stopped: bool| {
+        let mut world = World::new();
+        engage(&mut world, &person("ann", Role::Operator), scope).unwrap();
+        let switch = world.see::<KillSwitch>(kill::ID).unwrap();
+        let got = switch.stops(module, &agent(issuer).0);
+        assert_eq!(
+            got.map(|s| s.scope.to_string()),
+            stopped.then(|| scope.to_owned())
+        );
+    };
+    check("global", "mend", "scout", true);
+    check("tenant", "mend", "scout", true);
+    check("tool:mend", "mend", "scout", true);
+    check("tool:mend", "mender", "scout", false);
+    check("agent:scout", "mend", "scout", true);
+    check("agent:scout", "mend", "scouts", false);
+    for bad in ["", "all", "tool:", "agent:", "tool", "Global", "tool:a\nb"] {
+        assert!(bad.parse::<Scope>().is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn engaging_twice_changes_nothing() {
+    let mut world = World::new();
+    let ann = person("ann", Role::Operator);
+    engage(&mut world, &ann, "tool:mend").unwrap();
+    engage(&mut world, &person("bob", Role::Operator), "tool:mend").unwrap();
+    assert_eq!(world.count("kill_switch.engaged"), 1);
+}
+
+#[test]
+fn drills_are_recorded_and_stop_nothing() {
+    let mut world = World::new();
+    let ann = person("ann", Role::Operator);
+    for scope in ["global", "tenant", "tool:mend", "agent:scout"] {
+        let scope: Scope = scope.parse().unwrap();
+        let drill = world
+            .run(&ann, |unit, _| kill::drill(unit, scope, "monthly"))
+            .unwrap();
+        assert!(drill.passed, "{drill:?}");
+    }
+    let switch = world.see::<KillSwitch>(kill::ID).unwrap();
+    assert_eq!((switch.drills.len(), switch.engaged.len()), (4, 0));
+    assert_eq!(switch.stops("mend", &agent("scout").0), None);
+    world.check_replay();
+}

@@ -1,0 +1,8 @@
+//! Tests of the gate as a whole, over a small world in memory.
+
+mod admission;
+mod approvals;
+mod directives;
+mod interleavings;
+mod kill;
+mod world;
