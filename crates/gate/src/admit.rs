@@ -46,6 +46,10 @@ pub struct CompensationRequest {
 
 /// The answer.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is made once per attempt and taken apart at once"
+)]
 pub enum Admission {
     /// It may reach the outside, once.
     Permitted(Permit),

@@ -25,6 +25,11 @@ kernel::names! {
 /// A permit. It cannot be cloned, stored or made outside `gate`; it is used by
 /// being consumed: whoever executes a module takes it by value.
 ///
+/// ```
+/// fn consume(permit: gate::Permit) -> kernel::PermitId {
+///     permit.id()
+/// }
+/// ```
 /// It has no public constructor and no public field:
 /// ```compile_fail
 /// let permit = gate::Permit {

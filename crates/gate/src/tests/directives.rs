@@ -22,6 +22,8 @@ fn what_needs_no_person_is_approved_by_rule_and_says_so() {
     let approval = world.see::<Approval>(approval).unwrap();
     assert!(!approval.human_override);
     assert_eq!((approval.votes.len(), approval.request.needed), (0, 0));
+    let due = world.directive(id).due();
+    assert_eq!(due, Some(world.now), "it can start at once");
     assert_eq!(world.start(id, RUN).unwrap(), Started::Started);
     let run = |world: &mut World| world.run(&engine(), |unit, _| operations::complete(unit, id));
     run(&mut world).unwrap();

@@ -1,0 +1,276 @@
+//! The kill switch (GATE-18): what is stopped, by whom and why. One aggregate
+//! per tenant, read in the transaction that starts a step, so that no step
+//! starts once an engagement is acknowledged. Releasing takes a reason and a
+//! second person.
+
+mod operations;
+mod scope;
+
+pub use operations::{confirm_release, current, drill, engage, request_release, stops};
+pub use scope::Scope;
+
+use kernel::{Actor, Aggregate, Impossible, Lifecycle, Stamp, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The id of a tenant's only kill switch.
+pub const ID: &str = "main";
+/// How many of the latest drills the state keeps; the ledger keeps all.
+pub const DRILLS_KEPT: usize = 32;
+
+kernel::names! {
+    /// Where one scope of the switch stands.
+    pub enum Status {
+        /// Nothing is stopped.
+        Released = "released",
+        /// Its steps are stopped.
+        Engaged = "engaged",
+        /// Its steps are stopped; one person wants it released.
+        ReleaseRequested = "release_requested",
+    }
+}
+
+kernel::names! {
+    /// What moves one scope of the switch.
+    pub enum Trigger {
+        /// Stop.
+        Engage = "engage",
+        /// One person wants it released.
+        RequestRelease = "request_release",
+        /// Another person agrees.
+        ConfirmRelease = "confirm_release",
+    }
+}
+
+/// The life of one scope. Engaging again takes a request for release back.
+pub const LIFECYCLE: Lifecycle<Status, Trigger> = Lifecycle {
+    noun: "the kill switch",
+    rows: &[
+        (Status::Released, Trigger::Engage, Status::Engaged),
+        (
+            Status::Engaged,
+            Trigger::RequestRelease,
+            Status::ReleaseRequested,
+        ),
+        (Status::ReleaseRequested, Trigger::Engage, Status::Engaged),
+        (
+            Status::ReleaseRequested,
+            Trigger::ConfirmRelease,
+            Status::Released,
+        ),
+    ],
+};
+
+/// Who wants a scope released, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// Who.
+    pub by: Actor,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+/// A scope that is stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engagement {
+    /// Where it stands; never `released`, for then it is gone.
+    pub status: Status,
+    /// Who engaged it.
+    pub by: Actor,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// The request for release, while there is one.
+    pub release: Option<Release>,
+}
+
+/// A drill: proof that the switch would stop what it should.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drill {
+    /// The scope that was tried.
+    pub scope: Scope,
+    /// Who tried it.
+    pub by: Actor,
+    /// When.
+    pub at: Timestamp,
+    /// What they say of it.
+    pub note: String,
+    /// Whether a step within the scope would have been stopped.
+    pub passed: bool,
+}
+
+/// A scope was stopped, or its release was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scoped {
+    /// The scope.
+    pub scope: Scope,
+    /// Why.
+    pub reason: String,
+}
+
+/// A scope was released.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmed {
+    /// The scope.
+    pub scope: Scope,
+    /// Who asked for it.
+    pub requested_by: Actor,
+}
+
+/// The switch was tried.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drilled {
+    /// The scope.
+    pub scope: Scope,
+    /// What they say of it.
+    pub note: String,
+    /// Whether a step within the scope would have been stopped.
+    pub passed: bool,
+}
+
+kernel::events! {
+    /// What happens to a kill switch.
+    pub enum KillEvent {
+        /// A scope was stopped.
+        Engaged(Scoped) = "kill_switch.engaged" in Decision,
+        /// One person wants it released.
+        ReleaseRequested(Scoped) = "kill_switch.release_requested" in Decision,
+        /// Another person agreed.
+        Released(Confirmed) = "kill_switch.released" in Decision,
+        /// It was tried.
+        Drilled(Drilled) = "kill_switch.drilled" in System,
+    }
+}
+
+/// What stops a step, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoppedBy {
+    /// The scope that covers it.
+    pub scope: Scope,
+    /// Who engaged it.
+    pub by: Actor,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+impl fmt::Display for StoppedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the kill switch `{}` is engaged since {} by `{}`: {}",
+            self.scope, self.at, self.by, self.reason
+        )
+    }
+}
+
+/// A tenant's kill switch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KillSwitch {
+    /// What is stopped.
+    pub engaged: BTreeMap<Scope, Engagement>,
+    /// The latest drills, oldest first.
+    pub drills: Vec<Drill>,
+}
+
+impl KillSwitch {
+    /// What stops a step of this module in a directive of this issuer.
+    #[must_use]
+    pub fn stops(&self, module: &str, issued_by: &Actor) -> Option<StoppedBy> {
+        self.engaged
+            .iter()
+            .find(|(scope, _)| scope.covers(module, issued_by))
+            .map(|(scope, engagement)| StoppedBy {
+                scope: scope.clone(),
+                by: engagement.by.clone(),
+                at: engagement.at,
+                reason: engagement.reason.clone(),
+            })
+    }
+
+    /// Where this scope stands.
+    #[must_use]
+    pub fn status_of(&self, scope: &Scope) -> Status {
+        self.engaged
+            .get(scope)
+            .map_or(Status::Released, |e| e.status)
+    }
+
+    pub(super) fn engage(&mut self, scoped: &Scoped, stamp: &Stamp) -> Result<(), Impossible> {
+        let status = LIFECYCLE.next(self.status_of(&scoped.scope), Trigger::Engage)?;
+        let engagement = Engagement {
+            status,
+            by: stamp.actor.clone(),
+            at: stamp.at,
+            reason: scoped.reason.clone(),
+            release: None,
+        };
+        self.engaged.insert(scoped.scope.clone(), engagement);
+        Ok(())
+    }
+}
+
+impl Aggregate for KillSwitch {
+    const KIND: &'static str = "kill_switch";
+    type Event = KillEvent;
+
+    fn evolve(state: Option<Self>, event: &KillEvent, stamp: &Stamp) -> Result<Self, Impossible> {
+        let mut next = state.unwrap_or_default();
+        match event {
+            KillEvent::Engaged(scoped) => next.engage(scoped, stamp)?,
+            KillEvent::ReleaseRequested(scoped) => {
+                let engagement = next
+                    .engaged
+                    .get_mut(&scoped.scope)
+                    .ok_or_else(|| Impossible::new("release of what is not engaged"))?;
+                engagement.status = LIFECYCLE.next(engagement.status, Trigger::RequestRelease)?;
+                engagement.release = Some(Release {
+                    by: stamp.actor.clone(),
+                    at: stamp.at,
+                    reason: scoped.reason.clone(),
+                });
+            }
+            KillEvent::Released(confirmed) => {
+                LIFECYCLE.next(next.status_of(&confirmed.scope), Trigger::ConfirmRelease)?;
+                if confirmed.requested_by == stamp.actor {
+                    return Err(Impossible::new("released by one person alone"));
+                }
+                next.engaged.remove(&confirmed.scope);
+            }
+            KillEvent::Drilled(drilled) => {
+                next.drills.push(Drill {
+                    scope: drilled.scope.clone(),
+                    by: stamp.actor.clone(),
+                    at: stamp.at,
+                    note: drilled.note.clone(),
+                    passed: drilled.passed,
+                });
+                if next.drills.len() > DRILLS_KEPT {
+                    next.drills.remove(0);
+                }
+            }
+        }
+        Ok(next)
+    }
+
+    fn status(&self) -> &str {
+        if self.engaged.is_empty() {
+            "released"
+        } else {
+            "engaged"
+        }
+    }
+}
