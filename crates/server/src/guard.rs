@@ -1,0 +1,136 @@
+//! What stands before each handler: a place in the lane, who asks, whether
+//! they may, how fast, which parameters, and how long it may take.
+
+use crate::app::App;
+use crate::auth::{self, Caller, Identified, Via};
+use crate::http::problem::{Kind, Problem};
+use crate::http::query::Query;
+use crate::http::trace::Matched;
+use crate::routes::table::{Facts, Guard, Posting, Verb};
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use tokio::time::{Instant, timeout};
+
+/// The header in which a script of a page sends its session's token.
+const CSRF_HEADER: &str = "x-csrf-token";
+
+/// The row that a guard watches.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    app: App,
+    facts: Arc<Facts>,
+}
+
+impl Watch {
+    /// A guard of this row.
+    #[must_use]
+    pub(crate) fn new(app: App, facts: Facts) -> Self {
+        Self {
+            app,
+            facts: Arc::new(facts),
+        }
+    }
+}
+
+/// The layer around one route's handler.
+pub(crate) async fn layer(State(watch): State<Watch>, request: Request, next: Next) -> Response {
+    let mut who: Option<Identified> = None;
+    let lane = watch.facts.lane;
+    let answered = match watch.app.lanes().enter(lane) {
+        Err(shed) => shed.into_response(),
+        Ok(_place) => {
+            let work = async {
+                let (mut parts, body) = request.into_parts();
+                match admit(&watch, &parts).await {
+                    Err(problem) => problem.into_response(),
+                    Ok(caller) => {
+                        if let Some(caller) = caller {
+                            who = Some(Identified::from(&caller));
+                            parts.extensions.insert(caller);
+                        }
+                        next.run(Request::from_parts(parts, body)).await
+                    }
+                }
+            };
+            match timeout(lane.timeout(), work).await {
+                Ok(response) => response,
+                Err(_) => late(lane.timeout().as_secs()).into_response(),
+            }
+        }
+    };
+    let mut response = answered;
+    let extensions = response.extensions_mut();
+    extensions.insert(Matched(watch.facts.path));
+    if let Some(who) = who {
+        extensions.insert(who);
+    }
+    response
+}
+
+fn late(seconds: u64) -> Problem {
+    Problem::new(
+        Kind::Unavailable,
+        format!("the request took longer than {seconds} s"),
+    )
+    .hint("whether it was done can be read back; with an `Idempotency-Key` it is safe to repeat")
+}
+
+/// Who asks, when they may.
+async fn admit(watch: &Watch, request: &Parts) -> Result<Option<Caller>, Problem> {
+    let Watch { app, facts } = watch;
+    let (identity, allowed): (bool, fn(&App, &Caller, Guard) -> Result<(), Problem>) =
+        match facts.guard {
+            Guard::Open | Guard::Source => (false, |_, _, _| Ok(())),
+            Guard::SignedIn => (true, |_, _, _| Ok(())),
+            Guard::Own(_) | Guard::Installation(_) => (true, permitted),
+        };
+    let caller = match identity {
+        false => None,
+        true => {
+            let found = auth::identify(app, &request.headers).await?;
+            let caller = found.ok_or_else(|| Problem::unauthenticated("nobody is known to ask"))?;
+            allowed(app, &caller, facts.guard)?;
+            genuine(facts, &caller, request)?;
+            if !app.rates().take(caller.key(), Instant::now()) {
+                return Err(Problem::new(
+                    Kind::LimitExceeded,
+                    "this key asks faster than is allowed",
+                )
+                .hint("wait for the time in `Retry-After`"));
+            }
+            Some(caller)
+        }
+    };
+    let names: Vec<_> = facts.parameters.iter().map(|p| p.name).collect();
+    Query::read(&request.uri)?.only(&names)?;
+    Ok(caller)
+}
+
+fn permitted(app: &App, caller: &Caller, guard: Guard) -> Result<(), Problem> {
+    let (allowed, permission) = match guard {
+        Guard::Own(permission) => (caller.may(app, permission), permission),
+        Guard::Installation(permission) => (caller.may_install(app, permission), permission),
+        Guard::Open | Guard::Source | Guard::SignedIn => return Ok(()),
+    };
+    match allowed {
+        true => Ok(()),
+        false => Err(caller.refusal(permission)),
+    }
+}
+
+/// A post with a session must come from a page of that session.
+fn genuine(facts: &Facts, caller: &Caller, request: &Parts) -> Result<(), Problem> {
+    let by_header = facts.verb == Verb::Post && facts.posting == Posting::Header;
+    if !by_header || caller.via() == Via::Bearer {
+        return Ok(());
+    }
+    let given = request.headers.get(CSRF_HEADER);
+    let text = given.and_then(|v| v.to_str().ok()).unwrap_or_default();
+    match caller.csrf_is(text) {
+        true => Ok(()),
+        false => Err(auth::forged()),
+    }
+}

@@ -1,0 +1,48 @@
+//! How people and programs meet writ over HTTP: the API under `/v1`, server-
+//! sent events, metrics, sessions, and the pages. Nothing is decided here: a
+//! handler reads strictly, checks who asks, and hands the command on.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+pub mod app;
+pub mod auth;
+pub mod http;
+pub mod lanes;
+pub mod limits;
+pub mod metrics;
+pub mod openapi;
+pub mod pages;
+pub mod patient;
+pub mod routes;
+pub mod streams;
+pub mod view;
+
+mod guard;
+
+pub use app::{App, Cookies, Settings};
+pub use http::listen::serve;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// The whole application.
+#[must_use]
+pub fn router(app: App) -> Router {
+    Router::new()
+        .merge(routes::mount(&app, routes::rows()))
+        .merge(pages::router(&app))
+        .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
+        .layer(from_fn(http::trace::guard_headers))
+        .layer(CatchPanicLayer::custom(http::trace::panicked))
+        .layer(from_fn_with_state(app.clone(), http::trace::layer))
+        .with_state(app)
+}

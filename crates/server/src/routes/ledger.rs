@@ -1,0 +1,193 @@
+//! The ledger over HTTP: entries by any key, the head, and the proofs.
+
+use super::documents::PAGING;
+use super::table::{Gives, Guard, Parameter, Route};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::http::cursor::{Page, Paging};
+use crate::http::problem::{Answer, Kind, Problem};
+use crate::http::{Place, Query};
+use crate::lanes::Lane;
+use axum::Json;
+use axum::extract::State;
+use gate::access::Permission;
+use kernel::{EntryId, StreamId, Timestamp, TraceId};
+use ledger::{EntryQuery, Order};
+use serde_json::{Value, json};
+
+/// The parameters that filter entries.
+pub(super) const FILTERS: [Parameter; 9] = [
+    Parameter {
+        name: "stream",
+        about: "only of this stream, `kind/id`",
+    },
+    Parameter {
+        name: "kind",
+        about: "only of this kind, for example `directive.approved`",
+    },
+    Parameter {
+        name: "category",
+        about: "only of this category",
+    },
+    Parameter {
+        name: "actor",
+        about: "only by this actor, `kind:id`",
+    },
+    Parameter {
+        name: "subject",
+        about: "only about this subject, `type/id`",
+    },
+    Parameter {
+        name: "trace",
+        about: "only of this trace",
+    },
+    Parameter {
+        name: "directive",
+        about: "only of this directive",
+    },
+    Parameter {
+        name: "from",
+        about: "not before this instant",
+    },
+    Parameter {
+        name: "until",
+        about: "before this instant",
+    },
+];
+
+pub(super) fn rows() -> Vec<Route> {
+    let read = Guard::Own(Permission::LedgerRead);
+    let prove = Guard::Own(Permission::LedgerVerify);
+    vec![
+        Route::get("/v1/ledger/entries", read, "entries by any key", list)
+            .parameters(&PAGING)
+            .parameters(&FILTERS)
+            .gives(Gives::Page),
+        Route::get("/v1/ledger/entries/{id}", read, "one entry", entry),
+        Route::get("/v1/ledger/head", read, "the end of the log", head),
+        Route::get(
+            "/v1/ledger/why/{id}",
+            read,
+            "everything that led to an entry or a thing",
+            why,
+        ),
+        Route::get(
+            "/v1/ledger/verify",
+            prove,
+            "check every entry's payload, place and hash",
+            verify,
+        )
+        .lane(Lane::Slow),
+        Route::get(
+            "/v1/ledger/replay",
+            prove,
+            "fold every entry again and compare the states",
+            replay,
+        )
+        .lane(Lane::Slow),
+    ]
+}
+
+/// The filters of a request.
+pub(super) fn filters(query: &Query) -> Answer<EntryQuery> {
+    let trace = match query.text("trace") {
+        None => None,
+        Some(text) => Some(TraceId::parse(text).ok_or_else(|| {
+            Problem::new(
+                Kind::Invalid,
+                format!("trace: `{}` is not a trace id", text.escape_debug()),
+            )
+        })?),
+    };
+    let instant = |name: &str| -> Answer<Option<Timestamp>> {
+        let parsed = query.text(name).map(Timestamp::parse).transpose();
+        parsed.map_err(|e| e.at(name).into())
+    };
+    Ok(EntryQuery {
+        stream: query.text("stream").map(StreamId::from_stored),
+        kind: query.text("kind").map(str::to_owned),
+        category: query.get("category")?,
+        actor: query.get("actor")?,
+        subject: query.get("subject")?,
+        trace,
+        directive: query.get("directive")?,
+        from: instant("from")?,
+        until: instant("until")?,
+        ..EntryQuery::default()
+    })
+}
+
+async fn list(State(app): State<App>, caller: Caller, query: Query) -> Answer<Json<Page<Value>>> {
+    let paging = Paging::read(&query, caller.tenant(), "ledger", Order::Ascending)?;
+    let asked = EntryQuery {
+        beyond_seq: paging.beyond_seq,
+        order: paging.order,
+        limit: paging.rows(),
+        ..filters(&query)?
+    };
+    let rows = app
+        .ledger()
+        .store()
+        .entries(caller.tenant(), &asked)
+        .await?;
+    Ok(Json(paging.page(rows, |e| e.seq, |e| e.to_json())))
+}
+
+async fn entry(
+    State(app): State<App>,
+    caller: Caller,
+    Place(id): Place<String>,
+) -> Answer<Json<Value>> {
+    let id: EntryId = id.parse()?;
+    let found = app.ledger().store().entry(caller.tenant(), id).await?;
+    let entry = found.ok_or_else(|| super::documents::missing("entry", &id.to_string()))?;
+    Ok(Json(entry.to_json()))
+}
+
+async fn head(State(app): State<App>, caller: Caller) -> Answer<Json<Value>> {
+    let head = app.ledger().store().head(caller.tenant()).await?;
+    Ok(Json(json!({"seq": head.seq, "hash": head.hash})))
+}
+
+async fn why(
+    State(app): State<App>,
+    caller: Caller,
+    Place(id): Place<String>,
+) -> Answer<Json<Value>> {
+    let store = app.ledger().store();
+    let reasons = ledger::why::why(store, caller.tenant(), &id).await?;
+    Ok(Json(json!({"items": ledger::why::to_json(&reasons)})))
+}
+
+async fn verify(State(app): State<App>, caller: Caller) -> Answer<Json<Value>> {
+    let store = app.ledger().store();
+    let report = ledger::verify::log(store, caller.tenant(), |_| {}).await?;
+    Ok(Json(
+        json!({"intact": report.is_intact(), "report": report}),
+    ))
+}
+
+/// How often replay is tried while the log moves on under it.
+const REPLAYS_MAX: usize = 3;
+
+async fn replay(State(app): State<App>, caller: Caller) -> Answer<Json<Value>> {
+    let (store, registry) = (app.ledger().store(), app.ledger().registry());
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let before = store.head(caller.tenant()).await?;
+        let report = ledger::replay::log(store, registry, caller.tenant(), |_| {}).await?;
+        let quiet = store.head(caller.tenant()).await? == before;
+        if report.is_equal() || quiet {
+            return Ok(Json(json!({"equal": report.is_equal(), "report": report})));
+        }
+        if tries >= REPLAYS_MAX {
+            // A state that changed meanwhile differs without a fault.
+            return Err(Problem::new(
+                Kind::Unavailable,
+                "the log moves on faster than it can be replayed",
+            )
+            .hint("run `writ replay` on a copy of the data directory"));
+        }
+    }
+}
