@@ -65,13 +65,19 @@ impl ReqwestHttp {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new() -> Result<Self, Refusal> {
-        // An error says that a provider is installed already, which is fine.
-        drop(rustls::crypto::ring::default_provider().install_default());
+        install_tls();
         Ok(Self {
             public: client(Reach::Public)?,
             private: client(Reach::Private)?,
         })
     }
+}
+
+/// Chooses the cryptography of TLS for the whole process; every HTTP client
+/// needs it first. Calling it again changes nothing.
+pub fn install_tls() {
+    // An error says that a provider is installed already, which is fine.
+    drop(rustls::crypto::ring::default_provider().install_default());
 }
 
 fn client(reach: Reach) -> Result<Client, Refusal> {

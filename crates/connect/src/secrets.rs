@@ -1,5 +1,5 @@
-//! Secrets by reference: `env:NAME` and `file:PATH`. Messages name the
-//! reference, never the secret.
+//! Secrets by reference: `env:NAME` and `file:PATH`, the path absolute or
+//! within a listed folder. Messages name the reference, never the secret.
 
 use kernel::{Refusal, port};
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ pub struct Secrets {
 
 impl Secrets {
     /// Gives out the environment variables with these names, and files in
-    /// these folders.
+    /// these folders; a relative path is looked up in each folder in turn.
     #[must_use]
     pub fn new(names: BTreeSet<String>, folders: Vec<PathBuf>) -> Self {
         Self { names, folders }
@@ -47,9 +47,12 @@ impl Secrets {
 
     fn file(&self, text: &str) -> Result<Vec<u8>, Refusal> {
         let missing = |why: &str| Refusal::unavailable(format!("the secret `file:{text}` {why}"));
-        let path = Path::new(text)
-            .canonicalize()
-            .map_err(|_| missing("cannot be read"))?;
+        // Joining an absolute path gives that path itself.
+        let mut places = self.folders.iter().map(|folder| folder.join(text));
+        let path = places
+            .find_map(|place| place.canonicalize().ok())
+            .or_else(|| Path::new(text).canonicalize().ok())
+            .ok_or_else(|| missing("cannot be read"))?;
         let listed = self.folders.iter().any(|folder| {
             folder
                 .canonicalize()

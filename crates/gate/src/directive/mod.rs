@@ -63,8 +63,8 @@ pub struct Directive {
     pub status: Status,
     /// The version of the contract, from 1.
     pub revision: u32,
-    /// How often the gate is asked afresh, from 1: a retry or a resumption,
-    /// which someone decides, begins another round.
+    /// How often the gate is asked afresh, from 1: an edit, a retry or a
+    /// resumption, which someone decides, begins another round.
     pub round: u32,
     /// What it came from, for example the id of an incident.
     pub origin: Option<String>,
@@ -308,6 +308,9 @@ impl Directive {
         self.contract = edited.contract.clone();
         self.digest = edited.digest;
         self.revision += 1;
+        // An edit back to an earlier version must not find a verdict that was
+        // given under other rules.
+        self.round += 1;
         self.approval = None;
         if stamp.actor != self.contract.issued_by {
             self.editors.insert(stamp.actor.clone());
