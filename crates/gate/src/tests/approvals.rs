@@ -311,3 +311,25 @@ fn what_was_shown_is_bound() {
     assert_ne!(a.verdicts, b.verdicts);
     assert_ne!(a.shown, b.shown, "yet not the same decision");
 }
+
+#[test]
+fn an_edit_back_to_an_earlier_version_is_judged_anew() {
+    let mut world = World::new();
+    let (id, _) = world.waiting(&agent("scout"), &["mend"]);
+    let first = world.directive(id).contract.clone();
+    edit(&mut world, id);
+    change_rules(&mut world);
+    let back = world
+        .run(&person("eve", Role::Operator), |unit, env| {
+            operations::edit(unit, env, id, first)
+        })
+        .unwrap();
+    let Some(Proposed::Waiting { approval }) = back.proposed else {
+        panic!("{back:?}");
+    };
+    let bound = world.see::<Approval>(approval).unwrap();
+    let verdict = bound.request.binding.verdicts[0];
+    let record = world.see::<crate::VerdictRecord>(verdict).unwrap();
+    assert_eq!(record.given.rules, world.rules.hash);
+    assert_eq!(bound.request.binding.rules, world.rules.hash);
+}
