@@ -59,11 +59,9 @@ impl RetryPolicy {
     /// the whole, by the jitter of this run, task and attempt.
     #[must_use]
     pub fn wait(&self, run: RunId, task: &str, attempt: u32) -> Span {
-        let factor = i64::from(self.factor).checked_pow(attempt.saturating_sub(1));
-        let whole = factor
-            .and_then(|f| self.base.as_micros().checked_mul(f))
-            .unwrap_or(i64::MAX)
-            .min(self.cap.as_micros());
+        let factor = i64::from(self.factor).saturating_pow(attempt.saturating_sub(1));
+        let whole = self.base.as_micros().saturating_mul(factor);
+        let whole = whole.min(self.cap.as_micros());
         let half = whole / 2;
         let spread = i128::from(whole - half) * i128::from(jitter(run, task, attempt));
         let part = i64::try_from(spread >> 32).unwrap_or(0);
@@ -122,6 +120,8 @@ mod tests {
         assert_ne!(first, policy(10, 2, 60).wait(run(2), "step/a", 1));
         assert_ne!(first, policy(10, 2, 60).wait(run(1), "step/b", 1));
         assert_eq!(RetryPolicy::ONCE.wait(run(1), "step/a", 1), Span::ZERO);
+        // The growth is beyond any number; of nothing it is still nothing.
+        assert_eq!(policy(0, 6, 1).wait(run(1), "step/a", 26), Span::ZERO);
     }
 
     proptest! {

@@ -46,6 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Which crates its tests may use besides: those that compose the loop are
 /// tested over real storage and real adapters, which they must not ship with.
 const TEST_ARROWS: &[(&str, &[&str])] = &[
+    ("act", &["connect"]),
     ("flow", &["connect", "store"]),
     ("server", &["connect", "store"]),
 ];

@@ -77,3 +77,21 @@ fn given(reason: &str) -> Result<String, Refusal> {
     }
     Ok(reason.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_as_documented_and_apart_for_each_task() {
+        let run: RunId = "run_00000000000070008000000000000001".parse().unwrap();
+        let by_hand = Digest::of(
+            b"writ.idempotency.v1\n\
+              {\"phase\":\"step\",\"run\":\"run_00000000000070008000000000000001\",\"step\":\"a\"}",
+        );
+        let key = idempotency_key(run, Phase::Step, "a").unwrap();
+        assert_eq!(key, by_hand.to_string());
+        assert_ne!(key, idempotency_key(run, Phase::Compensation, "a").unwrap());
+        assert_ne!(key, idempotency_key(run, Phase::Step, "b").unwrap());
+    }
+}

@@ -31,6 +31,7 @@ impl Dice {
 /// Prints the seed when a test goes down with it.
 struct Named(u64);
 impl Drop for Named {
+    #[allow(clippy::print_stderr, reason = "the seed is what a failure is about")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("seed: {}", self.0);
