@@ -113,39 +113,31 @@ impl Places {
         Fault::at(&self.file, self.of(path), refusal)
     }
 
-    /// A fault whose path is written as `a.b[2].c` or `a/b/2/c`.
+    /// A fault whose path is written as text behind `prefix`: `a.b[2].c`,
+    /// `a/b/2/c`, or the beginning of a message, `a[2]: c: is too long`. What
+    /// leads nowhere ends the path.
     pub(crate) fn fault_at(&self, prefix: &[&str], path: &str, refusal: Refusal) -> Fault {
-        let mut parts: Vec<&str> = prefix.to_vec();
-        parts.extend(
-            path.split(['.', '[', ']', '/'])
-                .filter(|part| !part.is_empty()),
-        );
-        // Names may hold points themselves: the whole rest is tried first.
-        let mut whole: Vec<&str> = prefix.to_vec();
-        for part in path.splitn(3, '.') {
-            whole.push(part);
-        }
-        let (by_parts, by_whole) = (self.depth(&parts), self.depth(&whole));
-        let path = if by_whole.1 && !by_parts.1 {
-            whole
-        } else {
-            parts
-        };
-        self.fault(&path, refusal)
-    }
-
-    /// How far a path leads, and whether to its end.
-    fn depth(&self, path: &[&str]) -> (usize, bool) {
+        let mut parts: Vec<String> = prefix.iter().map(|part| (*part).to_owned()).collect();
         let mut at = Some(&self.root);
-        for (depth, part) in path.iter().enumerate() {
-            match at.and_then(|spot| spot.value.child(part)) {
-                Some((_, below)) => at = Some(below),
-                None => return (depth, false),
-            }
+        for part in prefix {
+            at = at.and_then(|spot| spot.value.child(part)).map(|(_, s)| s);
         }
-        (path.len(), true)
+        let mut rest = path;
+        while let Some(spot) = at {
+            rest = rest.trim_start_matches(SEPARATORS);
+            let Some(part) = spot.value.part_at(rest) else {
+                break;
+            };
+            rest = rest.get(part.len()..).unwrap_or_default();
+            at = spot.value.child(part).map(|(_, below)| below);
+            parts.push(part.to_owned());
+        }
+        self.fault(&parts, refusal)
     }
 }
+
+/// What stands between the parts of a path.
+const SEPARATORS: [char; 6] = ['.', '[', ']', '/', ':', ' '];
 
 /// The shape of a file, without its values.
 enum Node {
@@ -162,6 +154,28 @@ impl Node {
             Self::Map(entries) => {
                 let entry = entries.iter().find(|(key, _)| key.value == part);
                 entry.map(|(key, value)| (Some(key), value))
+            }
+        }
+    }
+}
+
+impl Node {
+    /// The part that a path begins with here: the longest name that is a key,
+    /// as names may hold separators themselves, or a position in the list.
+    fn part_at<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let ends = |part: &str| {
+            let rest = path.get(part.len()..).unwrap_or_default();
+            rest.is_empty() || rest.starts_with(SEPARATORS)
+        };
+        match self {
+            Self::Leaf => None,
+            Self::List(_) => path.split(SEPARATORS).next(),
+            Self::Map(entries) => {
+                let keys = entries.iter().map(|(key, _)| key.value.as_str());
+                let longest = keys
+                    .filter(|key| path.starts_with(*key) && ends(key))
+                    .max_by_key(|key| key.len())?;
+                path.get(..longest.len())
             }
         }
     }
@@ -241,6 +255,9 @@ mod tests {
             (vec![], "list[1].deep.key", 5),
             (vec!["list", "1", "deep"], "dotted.name", 6),
             (vec![], "list/1/deep/key", 5),
+            (vec![], "list[1]: deep: dotted.name: is wrong", 6),
+            (vec![], "list[7]: is wrong", 2),
+            (vec!["nothing"], "list", 1),
         ] {
             let fault = document.places.fault_at(&prefix, path, refusal());
             assert_eq!(fault.line, line, "{path}");
@@ -255,9 +272,9 @@ mod tests {
             ("<<: {a: 1}\n", 1, "merge"),
             ("a: !foo b\n", 1, "tag"),
             ("a: [1\n", 0, ""),
-            ("", 0, ""),
         ] {
-            let fault = read::<Value>("f.yaml", text.as_bytes()).err().unwrap();
+            let fault = read::<Value>("f.yaml", text.as_bytes()).err();
+            let fault = fault.unwrap_or_else(|| panic!("{text:?} was taken"));
             if line > 0 {
                 assert_eq!(fault.line, line, "{text:?}: {fault}");
             }

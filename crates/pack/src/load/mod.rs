@@ -114,28 +114,23 @@ fn schemas(parts: &Parts, faults: &mut Vec<Fault>) -> BTreeMap<String, Arc<Schem
 /// that its faults have places.
 fn rules(parts: &Parts, files: &Files, faults: &mut Vec<Fault>) -> Option<Rules> {
     let before = faults.len();
-    let leading = |refusal: &Refusal| {
-        let path = refusal.message.split(": ").next().unwrap_or_default();
-        path.to_owned()
-    };
     if let Some(document) = &parts.validators
         && let Err(refusal) = document.value.check()
     {
-        let path = leading(&refusal);
+        let path = refusal.message.clone();
         faults.push(document.places.fault_at(&[], &path, refusal));
     }
     if let Some(document) = &parts.budgets
         && let Err(refusal) = document.value.check()
     {
-        let path = leading(&refusal);
+        let path = refusal.message.clone();
         faults.push(document.places.fault_at(&[], &path, refusal));
     }
     if let Some(document) = &parts.approvals {
         for message in document.value.faults() {
-            let refusal = Refusal::invalid(message);
-            let path = leading(&refusal);
-            let path = path.strip_prefix("approvals.").unwrap_or(&path);
-            faults.push(document.places.fault_at(&[], path, refusal));
+            let own = message.strip_prefix("approvals.").unwrap_or(&message);
+            let refusal = Refusal::invalid(own);
+            faults.push(document.places.fault_at(&[], own, refusal));
         }
     }
     let policies = parts.policies(files, faults);

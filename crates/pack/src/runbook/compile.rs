@@ -87,11 +87,8 @@ pub(crate) fn compile(
         );
     }
     if let Err(refusal) = shape(definition).and_then(|contract| contract.check()) {
-        let path = refusal.message.split(": ").next().unwrap_or_default();
-        let fault = document
-            .places
-            .fault_at(&["directive"], path, refusal.clone());
-        faults.push(fault);
+        let path = refusal.message.clone();
+        faults.push(document.places.fault_at(&["directive"], &path, refusal));
     }
     placeholders(document, fields, faults);
     match when {
