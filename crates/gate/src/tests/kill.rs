@@ -146,3 +146,45 @@ fn drills_are_recorded_and_stop_nothing() {
     assert_eq!(switch.stops("mend", &agent("scout").0), None);
     world.check_replay();
 }
+
+#[test]
+fn nothing_starts_while_a_step_of_it_is_stopped() {
+    let check = |scope: &str, stopped: bool| {
+        let mut world = World::new();
+        let (id, approval) = world.waiting(&agent("scout"), &["look", "mend"]);
+        world.approve("ann", approval).unwrap();
+        engage(&mut world, &person("ann", Role::Operator), scope).unwrap();
+        let run = kernel::RunId(uuid::Uuid::from_u128(5));
+        let entries = world.entries.len();
+        let started = world.start(id, run);
+        assert_eq!(
+            started.as_ref().err().map(|e| e.code),
+            stopped.then_some(Code::Blocked)
+        );
+        assert_eq!(world.entries.len() == entries, stopped, "{scope}");
+        if !stopped {
+            return;
+        }
+        request(&mut world, &person("ann", Role::Operator), scope).unwrap();
+        world.start(id, run).unwrap_err();
+        confirm(&mut world, &person("bob", Role::Operator), scope).unwrap();
+        world.start(id, run).unwrap();
+    };
+    for scope in ["global", "tenant", "tool:mend", "agent:scout"] {
+        check(scope, true);
+    }
+    check("tool:tell", false);
+    check("agent:other", false);
+}
+
+#[test]
+fn a_plan_is_warned_of_not_stopped() {
+    let mut world = World::new();
+    engage(&mut world, &person("ann", Role::Operator), "tool:look").unwrap();
+    let (_, approval) = world.waiting(&agent("scout"), &["look"]);
+    let request = world.see::<crate::Approval>(approval).unwrap();
+    assert_eq!(
+        request.request.because,
+        ["the gate's verdict on the plan is WARN"]
+    );
+}
