@@ -7,6 +7,7 @@ mod alertmanager;
 mod confidence;
 mod definitions;
 mod expression;
+mod incident;
 mod intake;
 mod json;
 mod lifecycle;

@@ -16,39 +16,26 @@ struct Play {
 }
 
 fn an_alert() -> impl Strategy<Value = Value> {
-    (
-        0_usize..3,
-        0_usize..2,
-        0_u8..4,
-        0_i64..60,
-        any::<bool>(),
-        0_u8..3,
-    )
-        .prop_map(|(name, service, instance, minute, ended, value)| {
+    let which = (0_usize..3, 0_usize..2, 0_u8..4, 0_i64..60, any::<bool>());
+    // What a repetition may change without being another signal.
+    let besides = (0_u8..3, any::<bool>());
+    (which, besides).prop_map(
+        |((name, service, instance, minute, ended), (value, worse))| {
             let name = ["HighErrorRate", "HighLatency", "PodCrashLooping"][name];
             let service = ["checkout", "search"][service];
-            let severity = if instance % 2 == 0 {
-                "critical"
-            } else {
-                "warning"
-            };
             let base = at("2026-03-01T09:00:00Z").as_micros();
             let minutes = |m: i64| Timestamp::from_micros(base + m * 60_000_000).to_string();
-            let mut one = alert(
-                name,
-                service,
-                &format!("i{instance}"),
-                &minutes(minute),
-                severity,
-            );
-            // What a repetition may change without being another signal.
+            let instance = format!("i{instance}");
+            let mut one = alert(name, service, &instance, &minutes(minute), "critical");
             one["annotations"]["value"] = json!(format!("0.1{value}"));
+            one["labels"]["severity"] = json!(if worse { "critical" } else { "warning" });
             if ended {
                 resolved(one, &minutes(minute + 7))
             } else {
                 one
             }
-        })
+        },
+    )
 }
 
 fn a_play() -> impl Strategy<Value = Play> {

@@ -346,3 +346,35 @@ pub(crate) fn payload(alerts: &[Value]) -> Value {
         "truncatedAlerts": 0
     })
 }
+
+/// Two alerts of two instances: enough for an incident.
+pub(crate) fn pair() -> [Value; 2] {
+    [
+        alert(
+            "HighErrorRate",
+            "checkout",
+            "a",
+            "2026-03-01T10:00:00Z",
+            "critical",
+        ),
+        alert(
+            "HighErrorRate",
+            "checkout",
+            "b",
+            "2026-03-01T10:01:00Z",
+            "warning",
+        ),
+    ]
+}
+
+/// The incident of [`pair`], just opened.
+pub(crate) fn opened() -> (Ledger, Catalog, kernel::IncidentId) {
+    let (mut ledger, catalog) = (Ledger::new(), catalog());
+    ledger
+        .webhook(&catalog, "alertmanager", &payload(&pair()))
+        .unwrap();
+    ledger.later(Span::from_secs(30));
+    ledger.tick(&catalog);
+    let (id, _) = ledger.one("incident");
+    (ledger, catalog, id.parse().unwrap())
+}
