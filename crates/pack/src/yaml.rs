@@ -126,11 +126,25 @@ impl Places {
         while let Some(spot) = at {
             rest = rest.trim_start_matches(SEPARATORS);
             let Some(part) = spot.value.part_at(rest) else {
-                break;
+                // Those who name a field leave out which variant it is of.
+                let variant = spot.value.variant();
+                match variant.filter(|(_, below)| below.value.part_at(rest).is_some()) {
+                    Some((name, below)) => {
+                        parts.push(name.to_owned());
+                        at = Some(below);
+                        continue;
+                    }
+                    None => break,
+                }
             };
             rest = rest.get(part.len()..).unwrap_or_default();
             at = spot.value.child(part).map(|(_, below)| below);
             parts.push(part.to_owned());
+        }
+        // A fault of a list or a map mostly quotes the item that is meant.
+        let quoted = refusal.message.split('`').nth(1).map(str::to_owned);
+        if let Some((spot, quoted)) = at.zip(quoted) {
+            spot.value.seek(&quoted, &mut parts);
         }
         self.fault(&parts, refusal)
     }
@@ -139,9 +153,9 @@ impl Places {
 /// What stands between the parts of a path.
 const SEPARATORS: [char; 6] = ['.', '[', ']', '/', ':', ' '];
 
-/// The shape of a file, without its values.
+/// The shape of a file; of its values only the texts.
 enum Node {
-    Leaf,
+    Leaf(Option<String>),
     List(Vec<Spanned<Node>>),
     Map(Vec<(Spanned<String>, Spanned<Node>)>),
 }
@@ -149,7 +163,7 @@ enum Node {
 impl Node {
     fn child(&self, part: &str) -> Option<(Option<&Spanned<String>>, &Spanned<Node>)> {
         match self {
-            Self::Leaf => None,
+            Self::Leaf(_) => None,
             Self::List(items) => items.get(part.parse::<usize>().ok()?).map(|i| (None, i)),
             Self::Map(entries) => {
                 let entry = entries.iter().find(|(key, _)| key.value == part);
@@ -160,6 +174,40 @@ impl Node {
 }
 
 impl Node {
+    /// The only entry of a map, which is how the variant of an enum is written.
+    fn variant(&self) -> Option<(&str, &Spanned<Node>)> {
+        match self {
+            Self::Map(entries) => match entries.as_slice() {
+                [(name, below)] => Some((name.value.as_str(), below)),
+                _ => None,
+            },
+            Self::Leaf(_) | Self::List(_) => None,
+        }
+    }
+
+    /// Extends a path to the first key or text below that is exactly this.
+    fn seek(&self, wanted: &str, path: &mut Vec<String>) -> bool {
+        match self {
+            Self::Leaf(text) => text.as_deref() == Some(wanted),
+            Self::List(items) => items.iter().enumerate().any(|(at, item)| {
+                path.push(at.to_string());
+                let found = item.value.seek(wanted, path);
+                if !found {
+                    path.pop();
+                }
+                found
+            }),
+            Self::Map(entries) => entries.iter().any(|(key, below)| {
+                path.push(key.value.clone());
+                let found = key.value == wanted || below.value.seek(wanted, path);
+                if !found {
+                    path.pop();
+                }
+                found
+            }),
+        }
+    }
+
     /// The part that a path begins with here: the longest name that is a key,
     /// as names may hold separators themselves, or a position in the list.
     fn part_at<'p>(&self, path: &'p str) -> Option<&'p str> {
@@ -168,8 +216,12 @@ impl Node {
             rest.is_empty() || rest.starts_with(SEPARATORS)
         };
         match self {
-            Self::Leaf => None,
-            Self::List(_) => path.split(SEPARATORS).next(),
+            Self::Leaf(_) => None,
+            Self::List(items) => {
+                let part = path.split(SEPARATORS).next()?;
+                let at: usize = part.parse().ok()?;
+                (at < items.len()).then_some(part)
+            }
             Self::Map(entries) => {
                 let keys = entries.iter().map(|(key, _)| key.value.as_str());
                 let longest = keys
@@ -191,7 +243,7 @@ struct Shape;
 
 macro_rules! leaves {
     ($($visit:ident($kind:ty)),+ $(,)?) => {$(
-        fn $visit<E>(self, _: $kind) -> Result<Node, E> { Ok(Node::Leaf) }
+        fn $visit<E>(self, _: $kind) -> Result<Node, E> { Ok(Node::Leaf(None)) }
     )+};
 }
 
@@ -203,13 +255,16 @@ impl<'de> Visitor<'de> for Shape {
     }
     leaves! {
         visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_i128(i128), visit_u128(u128),
-        visit_f64(f64), visit_str(&str), visit_bytes(&[u8]),
+        visit_f64(f64), visit_bytes(&[u8]),
+    }
+    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
+        Ok(Node::Leaf(Some(text.to_owned())))
     }
     fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Leaf)
+        Ok(Node::Leaf(None))
     }
     fn visit_none<E>(self) -> Result<Node, E> {
-        Ok(Node::Leaf)
+        Ok(Node::Leaf(None))
     }
     fn visit_some<D: Deserializer<'de>>(self, d: D) -> Result<Node, D::Error> {
         Node::deserialize(d)
@@ -250,7 +305,7 @@ mod tests {
         ] {
             assert_eq!(document.places.of(&path), place, "{path:?}");
         }
-        let refusal = || Refusal::invalid("x");
+        let refusal = |path: &str| Refusal::invalid(path);
         for (prefix, path, line) in [
             (vec![], "list[1].deep.key", 5),
             (vec!["list", "1", "deep"], "dotted.name", 6),
@@ -258,8 +313,9 @@ mod tests {
             (vec![], "list[1]: deep: dotted.name: is wrong", 6),
             (vec![], "list[7]: is wrong", 2),
             (vec!["nothing"], "list", 1),
+            (vec![], "list: `dotted.name`", 6),
         ] {
-            let fault = document.places.fault_at(&prefix, path, refusal());
+            let fault = document.places.fault_at(&prefix, path, refusal(path));
             assert_eq!(fault.line, line, "{path}");
         }
     }

@@ -148,13 +148,12 @@ fn facts_of(
                         faults.push(document.places.fault(&path, refusal));
                     }
                 }
-                Some(FactValue::Attribute(name)) => {
-                    if !attributes.contains(name.as_str()) {
-                        let refusal = Refusal::invalid(format!("unknown attribute `{name}`"))
-                            .hint("declare it in the mapping's `attributes`");
-                        faults.push(document.places.fault(&path, refusal));
-                    }
+                Some(FactValue::Attribute(name)) if !attributes.contains(name.as_str()) => {
+                    let refusal = Refusal::invalid(format!("unknown attribute `{name}`"))
+                        .hint("declare it in the mapping's `attributes`");
+                    faults.push(document.places.fault(&path, refusal));
                 }
+                Some(FactValue::Attribute(_)) => {}
             }
         }
     }

@@ -139,7 +139,11 @@ fn rules(parts: &Parts, files: &Files, faults: &mut Vec<Fault>) -> Option<Rules>
         let place = (number(fault.line), number(fault.column));
         Fault::at(&fault.file, place, Refusal::invalid(fault.message))
     };
-    if let Err(found) = PolicySet::load(policy::SCHEMA, &policies) {
+    if let Err(mut found) = PolicySet::load(policy::SCHEMA, &policies) {
+        // A policy is checked once for each action that it speaks of.
+        found.dedup_by(|a, b| {
+            a.line > 0 && (&a.file, a.line, a.column) == (&b.file, b.line, b.column)
+        });
         faults.extend(found.into_iter().map(placed));
     }
     if faults.len() > before {

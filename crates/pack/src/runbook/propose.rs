@@ -146,8 +146,8 @@ fn subject(subject: &Subject) -> Value {
     json!({ "type": subject.kind(), "id": subject.id() })
 }
 
-/// The values of the state's fields, without those that sources dispute being
-/// marked: the contradiction validator is the one that judges them.
+/// What is believed of each field. Whether sources contradict each other is
+/// judged at the gate, not here.
 fn state(snapshot: &Snapshot) -> Map<String, Value> {
     let fields = snapshot.fields.iter();
     fields

@@ -3,8 +3,8 @@
 use kernel::aggregate::State;
 use kernel::unit::Work;
 use kernel::{
-    Actor, Aggregate, Ctx, EntryId, Held, PrincipalKind, Reader, Refusal, StreamId, TenantId,
-    Timestamp, TraceId, Unit,
+    Actor, Aggregate, Ctx, EntryId, Held, Reader, Refusal, Role, StreamId, TenantId, Timestamp,
+    TraceId, Unit,
 };
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -26,10 +26,22 @@ impl Reader for Memory {
 }
 
 impl Memory {
-    /// Runs one command at this time and keeps what it changed; one that is
-    /// refused changes nothing.
+    /// Runs one command of writ's own at this time and keeps what it changed;
+    /// one that is refused changes nothing.
     pub(super) fn command<T>(
         &mut self,
+        at: Timestamp,
+        cause: Option<EntryId>,
+        op: impl FnOnce(&mut Unit<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.command_by(Actor::system("test"), Vec::new(), at, cause, op)
+    }
+
+    /// Runs one command of this actor.
+    pub(super) fn command_by<T>(
+        &mut self,
+        actor: Actor,
+        roles: Vec<Role>,
         at: Timestamp,
         cause: Option<EntryId>,
         op: impl FnOnce(&mut Unit<'_>) -> Result<T, Refusal>,
@@ -39,13 +51,8 @@ impl Memory {
             .ok_or_else(|| Refusal::limit("too many commands in one test"))?;
         // Ids need not be unpredictable here, only different: the same test
         // always draws the same ones.
-        let mut ctx = Ctx::new(
-            TenantId::from(Uuid::nil()),
-            at,
-            Actor::new(PrincipalKind::Service, "test"),
-            trace,
-            self.commands,
-        );
+        let tenant = TenantId::from(Uuid::nil());
+        let mut ctx = Ctx::new(tenant, at, actor, trace, self.commands).with_roles(roles);
         ctx.causation = cause;
         let (reply, work) = {
             let mut unit = Unit::new(self, &ctx);

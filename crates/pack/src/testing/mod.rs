@@ -8,6 +8,9 @@ mod memory;
 mod play;
 mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 pub use case::{Case, Expectation, ExpectedIncident, ExpectedProposal, Played};
 
 use crate::model::Pack;

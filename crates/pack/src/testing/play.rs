@@ -5,6 +5,7 @@ use super::case::{Case, Played};
 use super::memory::Memory;
 use crate::model::Pack;
 use crate::runbook::{Situation, choose};
+use gate::Contract;
 use kernel::{
     Actor, Aggregate, BundleId, CandidateId, EntryId, EvidenceId, IncidentId, Refusal, Snapshot,
     Subject, Timestamp, json,
@@ -29,8 +30,8 @@ pub(super) enum Ticks {
 
 /// What was proposed for an incident.
 pub(super) enum Proposed {
-    /// This runbook and type of directive.
-    Directive(String, String),
+    /// By this runbook, this contract.
+    Directive(String, Box<Contract>),
     /// Nothing, and why.
     Nothing(Vec<String>),
 }
@@ -169,6 +170,17 @@ impl<'a> Theatre<'a> {
         Ok(())
     }
 
+    /// The contracts that were proposed.
+    #[cfg(test)]
+    pub(super) fn contracts(&self) -> Vec<Contract> {
+        let proposed = self.proposed.values();
+        let contracts = proposed.filter_map(|proposed| match proposed {
+            Proposed::Directive(_, contract) => Some(contract.as_ref().clone()),
+            Proposed::Nothing(_) => None,
+        });
+        contracts.collect()
+    }
+
     /// The ids of the incidents, with their bundles.
     pub(super) fn identities(&self) -> Result<BTreeSet<(IncidentId, BundleId)>, Refusal> {
         let incidents = self.memory.all::<Incident>()?;
@@ -199,7 +211,7 @@ fn proposal(
         },
     );
     match choice.proposal {
-        Some((runbook, contract)) => Proposed::Directive(runbook, contract.kind),
+        Some((runbook, contract)) => Proposed::Directive(runbook, Box::new(contract)),
         None => Proposed::Nothing(
             choice
                 .passed_over

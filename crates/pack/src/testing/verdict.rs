@@ -90,9 +90,9 @@ fn as_expected(pack: &Pack, incident: &Incident, theatre: &Theatre<'_>) -> Expec
         rules: incident.explanations.keys().cloned().collect(),
         all_resolved: incident.all_resolved(),
         proposes: match theatre.proposed.get(&incident.id) {
-            Some(Proposed::Directive(runbook, kind)) => Some(ExpectedProposal {
+            Some(Proposed::Directive(runbook, contract)) => Some(ExpectedProposal {
                 runbook: runbook.clone(),
-                directive_type: kind.clone(),
+                directive_type: contract.kind.clone(),
             }),
             Some(Proposed::Nothing(_)) | None => None,
         },
