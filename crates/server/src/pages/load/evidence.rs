@@ -1,0 +1,106 @@
+//! Evidence and snapshots.
+
+use crate::http::Place;
+use crate::http::problem::Answer;
+use crate::pages::view::Section;
+use crate::pages::view::evidence::{
+    BodyView, ClaimView, EvidenceView, FieldView, GroundView, SnapshotView, evidence_page,
+    snapshot_page,
+};
+use crate::pages::visit::{Visit, shown};
+use axum::response::Response;
+use kernel::{Claim, Snapshot};
+use world::Evidence;
+use world::evidence::Body;
+
+/// Longest body that a page shows, in bytes.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+
+fn claim(claim: &Claim) -> ClaimView {
+    ClaimView {
+        value: claim.value.clone(),
+        source: claim.source.clone(),
+        trust: claim.trust.to_string(),
+        observed_at: claim.observed_at,
+        evidence: claim.evidence.to_string(),
+    }
+}
+
+pub(super) fn snapshot_view(id: String, snapshot: &Snapshot) -> SnapshotView {
+    let fields = snapshot.fields.iter().map(|(field, belief)| FieldView {
+        field: field.clone(),
+        claim: claim(&belief.claim),
+        confidence: belief.confidence,
+        contradictions: belief.contradictions.iter().map(claim).collect(),
+    });
+    let grounds = snapshot.grounds.iter().map(|ground| GroundView {
+        evidence: ground.evidence.to_string(),
+        entry: ground.entry.to_string(),
+        source_type: ground.source_type.clone(),
+        source_id: ground.source_id.clone(),
+        locator: ground.locator.clone(),
+        observed_at: ground.observed_at,
+    });
+    SnapshotView {
+        id,
+        subject: snapshot.subject.to_string(),
+        schema: format!("{} v{}", snapshot.schema.entity, snapshot.schema.version),
+        schema_hash: snapshot.schema.hash.to_string(),
+        state_version: snapshot.state_version,
+        fields: fields.collect(),
+        grounds: grounds.collect(),
+    }
+}
+
+pub(crate) async fn snapshot(visit: Visit, Place(id): Place<String>) -> Answer<Response> {
+    let snapshot = visit.get::<Snapshot>(&id).await?;
+    let frame = visit.frame(Section::None).await?;
+    shown(snapshot_page(&frame, &snapshot_view(id, &snapshot)))
+}
+
+pub(crate) async fn evidence(visit: Visit, Place(id): Place<String>) -> Answer<Response> {
+    let record = visit.get::<Evidence>(&id).await?;
+    let bytes = match &record.body {
+        Body::Inline(text) => Some(text.clone().into_bytes()),
+        Body::Object(digest) => {
+            let store = visit.app.ledger().store();
+            store.object(visit.caller.tenant(), *digest).await?
+        }
+    };
+    let view = EvidenceView {
+        id,
+        kind: record.evidence_type.to_string(),
+        source: record.source.clone(),
+        source_id: record.source_id.clone(),
+        locator: record.locator.clone(),
+        subjects: record.subjects.iter().map(ToString::to_string).collect(),
+        trust: record.trust.to_string(),
+        observed_at: record.observed_at,
+        fetched_at: record.fetched_at,
+        connector: record.connector.clone(),
+        content_type: record.content_type.clone(),
+        digest: record.digest.to_string(),
+        bytes: record.bytes,
+        body: body(bytes),
+        entry: record.entry.map(|e| e.to_string()),
+    };
+    let frame = visit.frame(Section::None).await?;
+    shown(evidence_page(&frame, &view))
+}
+
+fn body(bytes: Option<Vec<u8>>) -> BodyView {
+    let Some(bytes) = bytes else {
+        return BodyView::Missing;
+    };
+    match String::from_utf8(bytes) {
+        Err(_) => BodyView::Binary,
+        Ok(text) if text.len() <= BODY_BYTES_MAX => BodyView::Text(text),
+        Ok(text) => {
+            let mut end = BODY_BYTES_MAX;
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            BodyView::Cut(text.get(..end).unwrap_or("").to_owned())
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! From the ledger's current states to what pages show. Each handler reads
+//! what its page needs in the visitor's own tenant, and no more.
+
+mod common;
+
+mod budgets;
+mod directive;
+mod evidence;
+mod incident;
+mod kill;
+mod ledger;
+mod lists;
+mod login;
+mod overview;
+mod packs;
+mod people;
+mod run;
+mod why;
+
+pub(super) use budgets::budgets;
+pub(super) use directive::directive;
+pub(super) use evidence::{evidence, snapshot};
+pub(super) use incident::incident;
+pub(super) use kill::kill;
+pub(super) use ledger::{entry, ledger, replay, verify};
+pub(super) use lists::{approvals, candidates, directives, incidents, runs, signals};
+pub(super) use login::login;
+pub(super) use overview::overview;
+pub(super) use packs::packs;
+pub(super) use people::principals;
+pub(super) use run::run;
+pub(super) use why::why;
