@@ -13,6 +13,9 @@ use tokio::task::JoinSet;
 
 /// Streams that are ticked at the same time at most.
 const TICKS_AT_ONCE: usize = 64;
+/// A stream that was ticked and is due still, or again, waits this long, so
+/// that a tick without effect cannot spin.
+const PAUSE: Span = Span::from_millis(20);
 /// Streams that are asked for at a time.
 const DUE_PAGE: usize = 256;
 /// The scheduler looks at least this often, whatever it believes.
@@ -72,6 +75,7 @@ async fn look(
     let store = control.ledger().store();
     let now = control.now();
     let due = store.due(now, DUE_PAGE).await?;
+    forget(busy, &due, now);
     let mut earliest_retry = None;
     for key in due {
         match claim(busy, &key, now) {
@@ -126,17 +130,15 @@ fn release(busy: &Mutex<BTreeMap<Key, Busy>>, key: &Key) {
 async fn tick(control: &Arc<Control>, busy: &Mutex<BTreeMap<Key, Busy>>, key: Key, failures: u32) {
     let (tenant, stream) = &key;
     match ticks::tick(control, *tenant, stream).await {
-        Ok(()) => release(busy, &key),
+        Ok(()) => wait(busy, key, 0, control.now().plus(PAUSE)),
         Err(refusal) => {
-            let wait = backoff(failures);
+            let backoff = backoff(failures);
             tracing::warn!(
-                tenant = %tenant, stream = %stream, error = %refusal, retry_in = %wait,
+                tenant = %tenant, stream = %stream, error = %refusal, retry_in = %backoff,
                 "a tick was refused"
             );
-            let until = control.now().plus(wait);
-            let failures = failures + 1;
-            let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
-            busy.insert(key, Busy::Waiting { failures, until });
+            let until = control.now().plus(backoff);
+            wait(busy, key, failures + 1, until);
         }
     }
 }

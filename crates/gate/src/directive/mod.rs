@@ -410,11 +410,12 @@ impl Aggregate for Directive {
         }
     }
 
-    /// At once when it is approved: then it can start; else at the end of its
-    /// timebox.
+    /// At once when it is approved: then it can start. While it is executed
+    /// or paused its run watches the timebox; before, it ends with it.
     fn due(&self) -> Option<Timestamp> {
         match self.status {
             Status::Approved => self.moves.last().map(|m| m.at),
+            Status::Executing | Status::Paused => None,
             status => (!LIFECYCLE.is_final(status)).then_some(self.expires_at),
         }
     }

@@ -1,0 +1,9 @@
+//! The whole control loop over storage in memory, driven by hand: what a
+//! person sees of it, and what must hold whatever happens. After each step the
+//! checks of the test kit read the ledger and the simulated outside.
+
+mod chaos;
+mod crash;
+mod order;
+mod storage;
+mod whole;
