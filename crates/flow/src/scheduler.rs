@@ -20,6 +20,8 @@ const PAUSE: Span = Span::from_millis(20);
 const DUE_PAGE: usize = 256;
 /// The scheduler looks at least this often, whatever it believes.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// And this often while something is due.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// A stream whose tick failed waits this long at first, then twice as long
 /// each time.
 const BACKOFF_BASE: Span = Span::from_millis(250);
@@ -76,13 +78,14 @@ async fn look(
     let now = control.now();
     let due = store.due(now, DUE_PAGE).await?;
     forget(busy, &due, now);
+    let any_due = !due.is_empty();
     let mut earliest_retry = None;
     for key in due {
         match claim(busy, &key, now) {
             Claim::Taken { failures } => {
                 let Ok(slot) = slots.clone().try_acquire_owned() else {
                     release(busy, &key);
-                    return Ok(LOOK_EVERY.min(Duration::from_millis(50)));
+                    return Ok(LOOK_AGAIN);
                 };
                 let (control, busy) = (control.clone(), busy.clone());
                 ticks.spawn(async move {
@@ -101,7 +104,10 @@ async fn look(
         earliest_retry,
     ];
     let next = next.into_iter().flatten().min();
-    Ok(next.map_or(LOOK_EVERY, |at| at.since(now).to_std().min(LOOK_EVERY)))
+    let pause = next.map_or(LOOK_EVERY, |at| at.since(now).to_std());
+    // While something is due, storage does not say what is due after it.
+    let longest = if any_due { LOOK_AGAIN } else { LOOK_EVERY };
+    Ok(pause.min(longest))
 }
 
 enum Claim {
@@ -125,6 +131,20 @@ fn claim(busy: &Mutex<BTreeMap<Key, Busy>>, key: &Key, now: Timestamp) -> Claim 
 fn release(busy: &Mutex<BTreeMap<Key, Busy>>, key: &Key) {
     let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
     busy.remove(key);
+}
+
+fn wait(busy: &Mutex<BTreeMap<Key, Busy>>, key: Key, failures: u32, until: Timestamp) {
+    let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
+    busy.insert(key, Busy::Waiting { failures, until });
+}
+
+/// Forgets streams whose wait is over and that are not due any more.
+fn forget(busy: &Mutex<BTreeMap<Key, Busy>>, due: &[Key], now: Timestamp) {
+    let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
+    busy.retain(|key, state| match state {
+        Busy::Ticking => true,
+        Busy::Waiting { until, .. } => now < *until || due.contains(key),
+    });
 }
 
 async fn tick(control: &Arc<Control>, busy: &Mutex<BTreeMap<Key, Busy>>, key: Key, failures: u32) {

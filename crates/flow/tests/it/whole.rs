@@ -93,7 +93,9 @@ async fn alerts_become_an_approved_act_and_a_closed_incident() {
 
     let incident = found.id;
     control
-        .run(tenant, &ann, move |unit, _| incident::close(unit, incident, "over"))
+        .run(tenant, &ann, move |unit, _| {
+            incident::close(unit, incident, "over")
+        })
         .await
         .unwrap();
     let (_, found) = control.only::<Incident>(tenant).await;
@@ -136,7 +138,9 @@ async fn release(control: &Loop, tenant: TenantId, scope: &Scope) {
     asked.unwrap();
     let wanted = scope.clone();
     let done = control
-        .run(tenant, &second, move |unit, _| kill::confirm_release(unit, &wanted))
+        .run(tenant, &second, move |unit, _| {
+            kill::confirm_release(unit, &wanted)
+        })
         .await;
     done.unwrap();
 }
@@ -144,7 +148,9 @@ async fn release(control: &Loop, tenant: TenantId, scope: &Scope) {
 async fn engage(control: &Loop, tenant: TenantId, scope: Scope) {
     let eve = Person::named("eve");
     let done = control
-        .run(tenant, &eve, move |unit, _| kill::engage(unit, scope.clone(), "stop"))
+        .run(tenant, &eve, move |unit, _| {
+            kill::engage(unit, scope.clone(), "stop")
+        })
         .await;
     done.unwrap();
 }
@@ -183,14 +189,20 @@ async fn the_kill_switch_between_two_steps_stops_the_second() {
     engage(&control, tenant, Scope::Tenant).await;
     control.pass(Span::from_secs(600)).await.unwrap();
     checks::all(&control).await;
-    assert_eq!(control.world.http.asked().len(), 2, "nothing after the stop");
+    assert_eq!(
+        control.world.http.asked().len(),
+        2,
+        "nothing after the stop"
+    );
     assert_eq!(status(&control, tenant, id).await, Status::Paused);
 
     release(&control, tenant, &Scope::Tenant).await;
     let (run, _) = control.only::<Run>(tenant).await;
     let run: kernel::RunId = run.parse().unwrap();
     let resumed = control
-        .run(tenant, &ann, move |unit, _| act::engine::resume(unit, run, "go on"))
+        .run(tenant, &ann, move |unit, _| {
+            act::engine::resume(unit, run, "go on")
+        })
         .await;
     resumed.unwrap();
     control.pass(Span::from_secs(60)).await.unwrap();
@@ -258,7 +270,9 @@ async fn silence_is_a_refusal() {
     assert!(control.approve(tenant, &ann, approval).await.is_err());
     // Tried again it asks again, and then it may run.
     let retried = control
-        .run(tenant, &ann, move |unit, env| operations::retry(unit, env, id))
+        .run(tenant, &ann, move |unit, env| {
+            operations::retry(unit, env, id)
+        })
         .await
         .unwrap();
     let Proposed::Waiting { approval } = retried else {
@@ -299,7 +313,10 @@ async fn a_run_that_outlives_its_timebox_is_undone() {
     let control = Loop::start(8, &sample).await;
     let (tenant, ann) = (control.home(), Person::named("ann"));
     let (id, approval) = control.incident(tenant, "press-1").await;
-    control.world.http.script(&[Fate::Answer, Fate::LoseRequest]);
+    control
+        .world
+        .http
+        .script(&[Fate::Answer, Fate::LoseRequest]);
     control.approve(tenant, &ann, approval).await.unwrap();
     control.pass(Span::from_secs(60)).await.unwrap();
     checks::all(&control).await;
@@ -338,17 +355,24 @@ async fn a_failed_step_undoes_what_was_done() {
     checks::all(&control).await;
     assert_eq!(status(&control, tenant, id).await, Status::Aborted);
     let (_, run) = control.only::<Run>(tenant).await;
-    assert_eq!((run.status, run.undone.as_slice()), (RunStatus::Failed, &["cool".to_owned()][..]));
+    assert_eq!(
+        (run.status, run.undone.as_slice()),
+        (RunStatus::Failed, &["cool".to_owned()][..])
+    );
     let modes: Vec<_> = control.world.http.effects();
-    let modes: Vec<_> = modes.iter().filter_map(|e| e.body["mode"].as_str()).collect();
+    let modes: Vec<_> = modes
+        .iter()
+        .filter_map(|e| e.body["mode"].as_str())
+        .collect();
     assert_eq!(modes, ["cool", "normal"]);
 }
 
 #[tokio::test]
 async fn the_policy_blocks() {
     let sample = Sample {
-        policies: "@id(\"never\") forbid (principal, action == Action::\"plan_approval\", resource);"
-            .into(),
+        policies:
+            "@id(\"never\") forbid (principal, action == Action::\"plan_approval\", resource);"
+                .into(),
         ..Sample::default()
     };
     let control = Loop::start(10, &sample).await;
