@@ -1,0 +1,453 @@
+//! The command line: every command, argument and help text.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// The control plane for autonomous agents: nothing acts without evidence, a
+/// gate, a budget and, where people are touched, a person.
+#[derive(Parser, Debug)]
+#[command(name = "writ", version, max_term_width = 100, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which server is spoken to, and as whom.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Remote {
+    /// Address of the writ server
+    #[arg(
+        long,
+        global = true,
+        env = "WRIT_SERVER",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:7420"
+    )]
+    pub(crate) server: String,
+    /// API token; better given by the environment than on the command line
+    #[arg(
+        long,
+        global = true,
+        env = "WRIT_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Start writ on the embedded store
+    Up(Up),
+    /// Start writ, load a pack and play its recorded alerts
+    Demo(Demo),
+    /// What waits, what runs, what is stopped
+    Status,
+    /// List things, for example `writ list incidents`
+    List(List),
+    /// Show one thing by its id, for example `writ show inc_…`
+    Show {
+        /// The id
+        id: String,
+    },
+    /// Walk back from an action to what led to it
+    Why(Why),
+    /// Approve a directive as it stands
+    Approve(Approve),
+    /// Reject a directive
+    Reject {
+        /// The approval (`apr_…`) or the directive (`dir_…`)
+        id: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Propose a directive from a contract in JSON
+    Propose {
+        /// The file with the contract; `-` for standard input
+        file: PathBuf,
+    },
+    /// Acknowledge an incident
+    Ack {
+        /// The incident
+        id: String,
+        /// What to write into its timeline
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Say that an incident is resolved
+    Resolve {
+        /// The incident
+        id: String,
+        /// What to write into its timeline
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Close a resolved incident
+    Close {
+        /// The incident
+        id: String,
+        /// What to write into its timeline
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Pause a directive between steps
+    Pause(Move),
+    /// Resume a paused directive
+    Resume(Move),
+    /// Abort a directive and compensate what it did
+    Abort(Move),
+    /// Propose a blocked directive again
+    Retry {
+        /// The directive
+        id: String,
+    },
+    /// Undo a completed directive
+    Rollback(Move),
+    /// The kill switch
+    Kill {
+        #[command(subcommand)]
+        command: Kill,
+    },
+    /// The ledger
+    Ledger {
+        #[command(subcommand)]
+        command: Ledger,
+    },
+    /// Rebuild every state from the ledger and compare
+    Replay(Offline),
+    /// Packs
+    Pack {
+        #[command(subcommand)]
+        command: Pack,
+    },
+    /// Tenants
+    Tenant {
+        #[command(subcommand)]
+        command: Tenant,
+    },
+    /// Principals
+    Principal {
+        #[command(subcommand)]
+        command: Principal,
+    },
+    /// API keys
+    Key {
+        #[command(subcommand)]
+        command: Key,
+    },
+    /// Print shell completions
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print documents that are made from the code
+    Docs {
+        /// Which one
+        document: Document,
+    },
+    /// A small service that can be broken and mended, for trying writ out
+    #[command(hide = true)]
+    Patient(Patient),
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Up {
+    /// Where the ledger is kept
+    #[arg(long, env = "WRIT_DATA", value_name = "DIR", default_value = ".writ")]
+    pub(crate) data: PathBuf,
+    /// Address to listen on
+    #[arg(
+        long,
+        env = "WRIT_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:7420"
+    )]
+    pub(crate) listen: String,
+    /// Pack to load on the first start: a directory, or the name of one that
+    /// is built in
+    #[arg(long, env = "WRIT_PACK", value_name = "PACK")]
+    pub(crate) pack: Option<String>,
+    /// Host that `http.request` and `webhook.send` may reach, `host` or
+    /// `host:port`; may be given several times
+    #[arg(
+        long = "allow-host",
+        env = "WRIT_ALLOW_HOSTS",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
+    pub(crate) allow_hosts: Vec<String>,
+    /// Allowed hosts may be on private or loopback addresses
+    #[arg(long, env = "WRIT_ALLOW_PRIVATE")]
+    pub(crate) allow_private: bool,
+    /// What is logged, for example `info` or `writ=debug,info`
+    #[arg(long, env = "WRIT_LOG", value_name = "FILTER", default_value = "info")]
+    pub(crate) log: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// Where the ledger is kept; a directory that exists is refused
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7420")]
+    pub(crate) listen: String,
+    /// Pack to show, of those built in
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pack: Option<String>,
+    /// Stop after the recording instead of serving
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// What is listed
+    pub(crate) noun: Noun,
+    /// Only in this status
+    #[arg(long)]
+    pub(crate) status: Option<String>,
+    /// Only about this subject
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// Rows at most
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+/// What can be listed.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noun {
+    Incidents,
+    Candidates,
+    Detections,
+    Signals,
+    DeadLetters,
+    Directives,
+    Approvals,
+    Runs,
+    Budgets,
+    Principals,
+    Keys,
+    Tenants,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Why {
+    /// The action: a run, a directive, an incident or an entry
+    pub(crate) id: String,
+    /// Read this data directory instead of asking a server
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Approve {
+    /// The approval (`apr_…`) or the directive (`dir_…`)
+    pub(crate) id: String,
+    /// The digest of the contract that you saw; without it, the contract is
+    /// shown and you are asked
+    #[arg(long)]
+    pub(crate) digest: Option<String>,
+    /// A remark for the record
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Move {
+    /// The directive
+    pub(crate) id: String,
+    /// Why
+    #[arg(long)]
+    pub(crate) reason: String,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Kill {
+    /// What is stopped
+    Status,
+    /// Stop: from the answer on, no step starts
+    Engage {
+        /// `tenant`, `tool:NAME`, `agent:ID` or `global`
+        #[arg(default_value = "tenant")]
+        scope: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Ask for release; a second person confirms
+    Release {
+        /// What was stopped
+        #[arg(default_value = "tenant")]
+        scope: String,
+        /// Why it is safe again
+        #[arg(long)]
+        reason: String,
+    },
+    /// Confirm a release that someone else asked for
+    Confirm {
+        /// What was stopped
+        #[arg(default_value = "tenant")]
+        scope: String,
+    },
+    /// Record a drill
+    Drill {
+        /// What was drilled
+        #[arg(default_value = "tenant")]
+        scope: String,
+        /// What it is for
+        #[arg(long)]
+        note: String,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Ledger {
+    /// Check every entry, its hash and its place
+    Verify(Offline),
+    /// List entries
+    Entries(Entries),
+    /// The last entry's position and hash
+    Head,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Offline {
+    /// Read this data directory instead of asking a server
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Entries {
+    /// Only of this stream, for example `directive/dir_…`
+    #[arg(long)]
+    pub(crate) stream: Option<String>,
+    /// Only of this kind, for example `directive.approved`
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+    /// Only of this category, for example `APPROVAL`
+    #[arg(long)]
+    pub(crate) category: Option<String>,
+    /// Only by this actor
+    #[arg(long)]
+    pub(crate) actor: Option<String>,
+    /// Only about this subject
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// Only of this directive
+    #[arg(long)]
+    pub(crate) directive: Option<String>,
+    /// Only of this trace
+    #[arg(long)]
+    pub(crate) trace: Option<String>,
+    /// Rows at most
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Pack {
+    /// The pack in force
+    Show,
+    /// Check a pack's directory
+    Check {
+        /// The directory
+        directory: PathBuf,
+    },
+    /// Check a pack's directory and run its tests
+    Test {
+        /// The directory
+        directory: PathBuf,
+    },
+    /// What a pack's directory would change
+    Diff {
+        /// The directory
+        directory: PathBuf,
+    },
+    /// Load a pack's directory
+    Load {
+        /// The directory
+        directory: PathBuf,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Tenant {
+    /// Make a tenant and its first admin; prints the admin's token once
+    Create {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Principal {
+    /// Make a principal
+    Create {
+        /// Its name
+        name: String,
+        /// `human`, `agent` or `service`
+        #[arg(long, default_value = "human")]
+        kind: String,
+        /// Its roles
+        #[arg(long, required = true, value_delimiter = ',')]
+        role: Vec<String>,
+    },
+    /// Disable a principal
+    Disable {
+        /// The principal
+        id: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Key {
+    /// Issue a key; prints the token once
+    Issue {
+        /// Whose
+        principal: String,
+        /// What it is for
+        #[arg(long, default_value = "cli")]
+        name: String,
+        /// When it stops working, RFC 3339
+        #[arg(long)]
+        expires_at: Option<String>,
+    },
+    /// Revoke a key
+    Revoke {
+        /// The key
+        id: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// A document that is made from the code.
+#[derive(ValueEnum, Debug, Clone, Copy)]
+pub(crate) enum Document {
+    /// Every lifecycle with its diagram
+    Lifecycles,
+    /// The OpenAPI document
+    Openapi,
+    /// The JSON Schema of a directive's contract
+    Contract,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Patient {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) listen: String,
+}

@@ -1,0 +1,152 @@
+//! What people decide: approvals, directives, incidents.
+
+use super::{Json, escaped, items, needed, print};
+use crate::cli::{Approve, Move};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::render;
+use serde_json::{Map, Value, json};
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::path::Path;
+
+/// Longest contract file, in bytes; the server takes no more either.
+const CONTRACT_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The approval with this id, or the pending one of this directive.
+async fn approval(client: &Client, id: &str) -> Result<Value, Failure> {
+    if id.starts_with("apr_") {
+        return client.get(&format!("/v1/approvals/{}", escaped(id))).await;
+    }
+    let path = format!("/v1/approvals?status=pending&directive={}", escaped(id));
+    let waiting = client.get(&path).await?;
+    items(&waiting).into_iter().next().ok_or_else(|| {
+        Failure::failed(format!("nothing about `{id}` waits for approval"))
+            .hint("see `writ list approvals --status pending`")
+    })
+}
+
+pub(crate) async fn approve(
+    client: &Client,
+    output: Json,
+    approve: Approve,
+) -> Result<(), Failure> {
+    let waiting = approval(client, &approve.id).await?;
+    let id = needed(&waiting, "id")?.to_owned();
+    let directive = needed(&waiting, "state.request.binding.directive")?;
+    let digest = match approve.digest {
+        Some(digest) => digest,
+        None => seen(client, directive).await?,
+    };
+    let mut body = Map::from_iter([("digest".to_owned(), digest.into())]);
+    if let Some(reason) = approve.reason {
+        body.insert("reason".into(), reason.into());
+    }
+    let path = format!("/v1/approvals/{}/approve", escaped(&id));
+    let answer = client.post(&path, &Value::Object(body)).await?;
+    print(output, &answer, render::thing);
+    Ok(())
+}
+
+/// Shows the directive and asks; returns the digest of what was shown.
+#[allow(
+    clippy::print_stderr,
+    reason = "a question to the person at the terminal"
+)]
+async fn seen(client: &Client, directive: &str) -> Result<String, Failure> {
+    let shown = client
+        .get(&format!("/v1/directives/{}", escaped(directive)))
+        .await?;
+    let digest = needed(&shown, "state.digest")?.to_owned();
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage("approving needs the digest of what you saw")
+            .hint(format!("`writ show {directive}`, then give --digest")));
+    }
+    let contract = render::at(&shown, "state.contract").unwrap_or(&Value::Null);
+    eprintln!("{}", render::thing(contract));
+    eprint!("approve exactly this? type yes: ");
+    let mut answer = String::new();
+    std::io::stderr()
+        .flush()
+        .and_then(|()| std::io::stdin().lock().read_line(&mut answer))
+        .map_err(|e| Failure::failed(format!("no answer: {e}")))?;
+    if answer.trim() == "yes" {
+        Ok(digest)
+    } else {
+        Err(Failure::failed("not approved"))
+    }
+}
+
+pub(crate) async fn reject(
+    client: &Client,
+    output: Json,
+    id: &str,
+    reason: &str,
+) -> Result<(), Failure> {
+    let waiting = approval(client, id).await?;
+    let path = format!("/v1/approvals/{}/reject", escaped(needed(&waiting, "id")?));
+    let digest = needed(&waiting, "state.request.binding.digest")?;
+    let body = json!({"digest": digest, "reason": reason});
+    let answer = client.post(&path, &body).await?;
+    print(output, &answer, render::thing);
+    Ok(())
+}
+
+pub(crate) async fn propose(client: &Client, output: Json, file: &Path) -> Result<(), Failure> {
+    let contract = contract(file)?;
+    let body = json!({"contract": contract});
+    let answer = client.post("/v1/directives", &body).await?;
+    print(output, &answer, render::thing);
+    Ok(())
+}
+
+fn contract(file: &Path) -> Result<Value, Failure> {
+    let unreadable = |e: &std::io::Error| {
+        Failure::failed(format!("`{}`: {e}", file.display()))
+            .hint("give the path of a contract in JSON; `writ docs contract` prints its schema")
+    };
+    let mut bytes = Vec::new();
+    if file == Path::new("-") {
+        let mut input = std::io::stdin().lock().take(CONTRACT_BYTES_MAX + 1);
+        input.read_to_end(&mut bytes).map_err(|e| unreadable(&e))?;
+    } else {
+        let input = std::fs::File::open(file).map_err(|e| unreadable(&e))?;
+        let mut input = input.take(CONTRACT_BYTES_MAX + 1);
+        input.read_to_end(&mut bytes).map_err(|e| unreadable(&e))?;
+    }
+    kernel::json::parse(&bytes).map_err(|e| Failure::failed(format!("`{}`: {e}", file.display())))
+}
+
+/// Moves a directive: `verb` is the last part of the path.
+pub(crate) async fn directive(
+    client: &Client,
+    output: Json,
+    verb: &str,
+    to: &Move,
+) -> Result<(), Failure> {
+    let path = format!("/v1/directives/{}/{verb}", escaped(&to.id));
+    let answer = client.post(&path, &json!({"reason": to.reason})).await?;
+    print(output, &answer, render::thing);
+    Ok(())
+}
+
+/// Has the gate asked afresh about a blocked directive.
+pub(crate) async fn retry(client: &Client, output: Json, id: &str) -> Result<(), Failure> {
+    let path = format!("/v1/directives/{}/retry", escaped(id));
+    let answer = client.post(&path, &json!({})).await?;
+    print(output, &answer, render::thing);
+    Ok(())
+}
+
+/// Moves an incident: `verb` is the last part of the path.
+pub(crate) async fn incident(
+    client: &Client,
+    output: Json,
+    verb: &str,
+    id: &str,
+    note: &str,
+) -> Result<(), Failure> {
+    let path = format!("/v1/incidents/{}/{verb}", escaped(id));
+    let answer = client.post(&path, &json!({"note": note})).await?;
+    print(output, &answer, render::thing);
+    Ok(())
+}

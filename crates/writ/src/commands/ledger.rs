@@ -1,0 +1,239 @@
+//! The ledger: verification, replay, entries, why.
+
+use super::offline::Directory;
+use super::{Json, escaped, items, print, query};
+use crate::cli::{Entries, Ledger, Offline, Why};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::render;
+use indicatif::{ProgressBar, ProgressStyle};
+use ledger::{replay, verify, why};
+use serde_json::{Value, json};
+
+pub(crate) async fn run(client: &Client, output: Json, command: Ledger) -> Result<(), Failure> {
+    match command {
+        Ledger::Verify(offline) => verified(client, output, offline).await,
+        Ledger::Entries(filter) => entries(client, output, filter).await,
+        Ledger::Head => {
+            let head = client.get("/v1/ledger/head").await?;
+            print(output, &head, render::thing);
+            Ok(())
+        }
+    }
+}
+
+async fn entries(client: &Client, output: Json, filter: Entries) -> Result<(), Failure> {
+    let parts = [
+        ("stream", filter.stream),
+        ("kind", filter.kind),
+        ("category", filter.category),
+        ("actor", filter.actor),
+        ("subject", filter.subject),
+        ("directive", filter.directive),
+        ("trace", filter.trace),
+        ("limit", Some(filter.limit.to_string())),
+    ];
+    let answer = client
+        .get(&format!("/v1/ledger/entries{}", query(&parts)))
+        .await?;
+    let columns = [
+        ("seq", "seq"),
+        ("at", "at"),
+        ("kind", "kind"),
+        ("stream", "stream"),
+        ("actor", "actor"),
+    ];
+    print(output, &answer, |a| render::table(&items(a), &columns));
+    Ok(())
+}
+
+/// Reports of every tenant that was looked at, and whether all is well.
+struct Reports {
+    reports: Vec<Value>,
+    fault: Option<String>,
+}
+
+impl Reports {
+    fn finish(self, output: Json, well: &str) -> Result<(), Failure> {
+        let all = json!({ "items": self.reports });
+        print(output, &all, |a| items(a).iter().map(line).collect());
+        match self.fault {
+            None if output == Json::No => {
+                print(output, &Value::Null, |_| format!("{well}\n"));
+                Ok(())
+            }
+            None => Ok(()),
+            Some(fault) => Err(Failure::integrity(fault)
+                .hint("keep the file as it is, and restore from a backup or archive")),
+        }
+    }
+}
+
+fn line(report: &Value) -> String {
+    let mut text = format!(
+        "{}  {} entries",
+        render::text(report, "tenant"),
+        render::text(report, "entries")
+    );
+    for (name, label) in [("head", "head"), ("state_hash", "states")] {
+        if report.get(name).is_some() {
+            text.push_str(&format!("  {label} {}", render::text(report, name)));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn progress(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {human_pos} entries") {
+        bar.set_style(style);
+    }
+    bar.set_message(what);
+    bar
+}
+
+fn fault_of_verify(report: &Value) -> Option<String> {
+    if let Some(fault) = report.get("fault").filter(|f| !f.is_null()) {
+        let entry = render::text(fault, "entry");
+        let named = if entry == "-" {
+            String::new()
+        } else {
+            format!(" (`{entry}`)")
+        };
+        return Some(format!(
+            "tenant `{}`: entry {}{named}: {}",
+            render::text(report, "tenant"),
+            render::text(fault, "seq"),
+            render::text(fault, "what")
+        ));
+    }
+    let engine = report.get("engine").and_then(Value::as_array);
+    let first = engine.and_then(|lines| lines.first());
+    first.map(|line| format!("the database file is damaged: {line}"))
+}
+
+fn fault_of_replay(report: &Value) -> Option<String> {
+    let differences = report.get("differences").and_then(Value::as_array);
+    let first = differences.and_then(|d| d.first())?;
+    Some(format!(
+        "tenant `{}`: entry {}, stream `{}`: {}",
+        render::text(report, "tenant"),
+        render::text(first, "seq"),
+        render::text(first, "stream"),
+        render::text(first, "what")
+    ))
+}
+
+fn value(report: impl serde::Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(report).map_err(|e| Failure::failed(format!("no JSON form: {e}")))
+}
+
+async fn verified(client: &Client, output: Json, offline: Offline) -> Result<(), Failure> {
+    let mut reports = Reports {
+        reports: Vec::new(),
+        fault: None,
+    };
+    match offline.data {
+        None => {
+            let report = client.get("/v1/ledger/verify").await?;
+            reports.fault = fault_of_verify(&report);
+            reports.reports.push(report);
+        }
+        Some(path) => {
+            let directory = Directory::open(&path).await?;
+            let bar = progress("verifying");
+            for tenant in &directory.tenants {
+                let report =
+                    verify::log(&directory.store, *tenant, |n| bar.set_position(n)).await?;
+                let report = value(report)?;
+                reports.fault = reports.fault.or_else(|| fault_of_verify(&report));
+                reports.reports.push(report);
+            }
+            bar.finish_and_clear();
+        }
+    }
+    reports.finish(
+        output,
+        "intact: every entry has the place and the hash that it claims",
+    )
+}
+
+pub(crate) async fn replayed(
+    client: &Client,
+    output: Json,
+    offline: Offline,
+) -> Result<(), Failure> {
+    let mut reports = Reports {
+        reports: Vec::new(),
+        fault: None,
+    };
+    match offline.data {
+        None => {
+            let report = client.get("/v1/ledger/replay").await?;
+            reports.fault = fault_of_replay(&report);
+            reports.reports.push(report);
+        }
+        Some(path) => {
+            let directory = Directory::open(&path).await?;
+            let registry = flow::registry();
+            let bar = progress("replaying");
+            for tenant in &directory.tenants {
+                let report = replay::log(&directory.store, &registry, *tenant, |n| {
+                    bar.set_position(n)
+                })
+                .await?;
+                let report = value(report)?;
+                reports.fault = reports.fault.or_else(|| fault_of_replay(&report));
+                reports.reports.push(report);
+            }
+            bar.finish_and_clear();
+        }
+    }
+    reports.finish(
+        output,
+        "equal: the entries make exactly the states that are stored",
+    )
+}
+
+pub(crate) async fn why(client: &Client, output: Json, why: Why) -> Result<(), Failure> {
+    let answer = match &why.data {
+        None => {
+            client
+                .get(&format!("/v1/ledger/why/{}", escaped(&why.id)))
+                .await?
+        }
+        Some(path) => {
+            let directory = Directory::open(path).await?;
+            answer_offline(&directory, &why.id).await?
+        }
+    };
+    print(output, &answer, |a| {
+        items(a).iter().rev().map(reason).collect()
+    });
+    Ok(())
+}
+
+async fn answer_offline(directory: &Directory, id: &str) -> Result<Value, Failure> {
+    let mut refusal = None;
+    for tenant in &directory.tenants {
+        match why::why(&directory.store, *tenant, id).await {
+            Ok(reasons) => return Ok(json!({ "items": why::to_json(&reasons) })),
+            Err(e) => refusal = Some(e),
+        }
+    }
+    Err(refusal.map_or_else(|| Failure::failed("no tenant"), Failure::from))
+}
+
+/// One reason as a line: what, when, by whom, and what it is about.
+fn reason(reason: &Value) -> String {
+    format!(
+        "{:>6}  {:<10}  {:<30} {}  {}  {}\n",
+        render::text(reason, "seq"),
+        render::text(reason, "category"),
+        render::text(reason, "kind"),
+        render::text(reason, "at"),
+        render::text(reason, "actor"),
+        render::text(reason, "stream"),
+    )
+}

@@ -1,0 +1,90 @@
+//! The one binary: wires the parts together, and speaks to a running writ.
+
+mod cli;
+mod client;
+mod commands;
+mod demo;
+mod docs;
+mod failure;
+mod logs;
+mod packs;
+mod render;
+mod up;
+
+use clap::{CommandFactory as _, Parser as _};
+use cli::{Cli, Command};
+use client::Client;
+use commands::{Json, decide, identity, kill, ledger, pack, read};
+use failure::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::failed(format!("cannot start: {error}")).report(),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Failure> {
+    let output = if cli.json { Json::Yes } else { Json::No };
+    match cli.command {
+        Command::Up(up) => {
+            logs::start(&up.log)?;
+            Box::pin(up::run(up, output)).await
+        }
+        Command::Demo(demo) => Box::pin(demo::run(demo, output)).await,
+        Command::Patient(patient) => demo::patient(patient).await,
+        Command::Completions { shell } => {
+            let mut command = Cli::command();
+            clap_complete::generate(shell, &mut command, "writ", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Docs { document } => docs::print(document),
+        command => Box::pin(ask(&Client::new(&cli.remote)?, output, command)).await,
+    }
+}
+
+/// Commands that speak to a server.
+async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Status => read::status(client, output).await,
+        Command::List(list) => read::list(client, output, list).await,
+        Command::Show { id } => read::show(client, output, &id).await,
+        Command::Why(why) => ledger::why(client, output, why).await,
+        Command::Approve(approve) => decide::approve(client, output, approve).await,
+        Command::Reject { id, reason } => decide::reject(client, output, &id, &reason).await,
+        Command::Propose { file } => decide::propose(client, output, &file).await,
+        Command::Ack { id, note } => {
+            decide::incident(client, output, "acknowledge", &id, &note).await
+        }
+        Command::Resolve { id, note } => {
+            decide::incident(client, output, "resolve", &id, &note).await
+        }
+        Command::Close { id, note } => decide::incident(client, output, "close", &id, &note).await,
+        Command::Pause(to) => decide::directive(client, output, "pause", &to).await,
+        Command::Resume(to) => decide::directive(client, output, "resume", &to).await,
+        Command::Abort(to) => decide::directive(client, output, "abort", &to).await,
+        Command::Retry { id } => decide::retry(client, output, &id).await,
+        Command::Rollback(to) => decide::directive(client, output, "rollback", &to).await,
+        Command::Kill { command } => kill::run(client, output, command).await,
+        Command::Ledger { command } => ledger::run(client, output, command).await,
+        Command::Replay(offline) => ledger::replayed(client, output, offline).await,
+        Command::Pack { command } => pack::run(client, output, command).await,
+        Command::Tenant { command } => identity::tenant(client, output, command).await,
+        Command::Principal { command } => identity::principal(client, output, command).await,
+        Command::Key { command } => identity::key(client, output, command).await,
+        Command::Up(_)
+        | Command::Demo(_)
+        | Command::Patient(_)
+        | Command::Completions { .. }
+        | Command::Docs { .. } => Ok(()),
+    }
+}

@@ -1,0 +1,303 @@
+//! `writ up`: opens the store, wires the parts together, serves until it is
+//! told to stop.
+
+use crate::cli::Up;
+use crate::failure::Failure;
+use crate::packs;
+use act::builtin::HttpSettings;
+use flow::{Control, Ports};
+use kernel::TenantId;
+use kernel::port::Entropy as _;
+use ledger::{Ledger, Settings};
+use pack::Files;
+use sense::definition::Source;
+use server::{App, Cookies};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use store::Sqlite;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// The folder of a data directory that holds the secrets of sources.
+const SOURCE_SECRETS: &str = "secrets";
+/// The folder of a data directory that holds the secrets modules may use.
+const MODULE_SECRETS: &str = "module-secrets";
+
+/// A writ that serves.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) control: Arc<Control>,
+    /// The first admin's token, when this was the first start.
+    pub(crate) token: Option<String>,
+    /// The tenant that the first start founded, or the first there is.
+    pub(crate) tenant: TenantId,
+    secrets: PathBuf,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<Result<(), kernel::Refusal>>,
+    scheduler: JoinHandle<()>,
+}
+
+impl Running {
+    /// The secret of a source, for those who send in its name.
+    pub(crate) fn source_secret(&self, source: &Source) -> Result<String, Failure> {
+        let reference = source.authentication.secret();
+        let bytes = self.control.ports().source_secrets.resolve(reference)?;
+        String::from_utf8(bytes)
+            .map_err(|_| Failure::failed(format!("the secret `{reference}` is not text")))
+    }
+
+    /// Where the secret of a source stands.
+    pub(crate) fn secret_path(&self, source: &Source) -> Option<PathBuf> {
+        let name = source.authentication.secret().strip_prefix("file:")?;
+        Some(self.secrets.join(name))
+    }
+
+    /// Makes the secrets of the sources in force that have none yet.
+    pub(crate) fn make_source_secrets(&self) -> Result<(), Failure> {
+        let in_force = self.control.in_force(self.tenant)?;
+        for source in &in_force.pack.definitions.sources {
+            if let Some(path) = self.secret_path(source)
+                && !path.exists()
+            {
+                let entropy = connect::OsEntropy::new()?;
+                let secret = format!("{:032x}{:032x}", entropy.bits(), entropy.bits());
+                write_private(&path, &secret)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends it in order: no new requests, ticks finished, ledger closed.
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+        self.stop.send_replace(true);
+        let ended = (&mut self.server).await;
+        self.finish(ended).await
+    }
+
+    async fn finish(
+        self,
+        ended: Result<Result<(), kernel::Refusal>, tokio::task::JoinError>,
+    ) -> Result<(), Failure> {
+        self.stop.send_replace(true);
+        self.scheduler
+            .await
+            .map_err(|e| Failure::failed(format!("the scheduler failed: {e}")))?;
+        ended.map_err(|e| Failure::failed(format!("the server failed: {e}")))??;
+        Ok(())
+    }
+}
+
+/// Starts writ; it serves when this returns.
+pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
+    let store = Arc::new(Sqlite::open(&up.data)?);
+    let ledger = Ledger::open(store, flow::registry(), Settings::default())?;
+    let secrets = private_folder(&up.data, SOURCE_SECRETS)?;
+    let module_secrets = private_folder(&up.data, MODULE_SECRETS)?;
+    let ports = ports(&secrets, &module_secrets)?;
+    let modules = act::builtin::registry(&HttpSettings {
+        hosts_allowed: up.allow_hosts.clone(),
+        private_ranges_allowed: if up.allow_private {
+            up.allow_hosts.clone()
+        } else {
+            Vec::new()
+        },
+    })?;
+    let control = Arc::new(Control::open(ledger, ports, modules).await?);
+    let first = control.first_start().await?;
+    let tenant = match &first {
+        Some(new) => new.tenant,
+        None => home(&control).await?,
+    };
+    if let Some(named) = &up.pack
+        && control.in_force(tenant).is_err()
+    {
+        let ctx = control.system_ctx(tenant, "setup");
+        control.load_pack(ctx, None, pack_files(named)?).await?;
+    }
+    let interrupted = control.recover().await?;
+    if interrupted > 0 {
+        tracing::warn!(
+            runs = interrupted,
+            "runs were interrupted when writ stopped"
+        );
+    }
+    let listener = TcpListener::bind(&up.listen).await.map_err(|e| {
+        Failure::failed(format!("cannot listen on `{}`: {e}", up.listen))
+            .hint("another program may use the port; give --listen HOST:PORT")
+    })?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| Failure::failed(format!("cannot listen: {e}")))?;
+    let (stop, stopping) = watch::channel(false);
+    let scheduler = tokio::spawn(flow::scheduler::run(control.clone(), stopping.clone()));
+    let app = App::new(
+        control.clone(),
+        server::Settings {
+            cookies: Cookies::Plain,
+            version: env!("CARGO_PKG_VERSION"),
+        },
+    )?;
+    let server = tokio::spawn(server::serve(listener, app, stopped(stopping)));
+    let running = Running {
+        address,
+        control,
+        token: first.map(|new| new.token.to_string()),
+        tenant,
+        secrets,
+        stop,
+        server,
+        scheduler,
+    };
+    if running.control.in_force(tenant).is_ok() {
+        running.make_source_secrets()?;
+    }
+    Ok(running)
+}
+
+/// Environment variables that sources, or modules, may name as secrets.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the wiring is where the environment is read"
+)]
+fn variables(prefix: &str) -> BTreeSet<String> {
+    std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with(prefix))
+        .collect()
+}
+
+fn ports(secrets: &Path, module_secrets: &Path) -> Result<Ports, Failure> {
+    let listed = |folder: &Path, prefix: &str| {
+        let folders = vec![folder.to_owned()];
+        Arc::new(connect::Secrets::new(variables(prefix), folders))
+    };
+    Ok(Ports {
+        act: act::Ports {
+            clock: Arc::new(connect::SystemClock),
+            http: Arc::new(connect::ReqwestHttp::new()?),
+            secrets: listed(module_secrets, "WRIT_MODULE_"),
+        },
+        entropy: Arc::new(connect::OsEntropy::new()?),
+        source_secrets: listed(secrets, "WRIT_SOURCE_"),
+    })
+}
+
+/// The tenant that was founded first: ids rise with time.
+async fn home(control: &Control) -> Result<TenantId, Failure> {
+    let tenants = control.ledger().store().tenants().await?;
+    tenants
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::integrity("the ledger has no tenant"))
+}
+
+fn pack_files(named: &str) -> Result<Files, Failure> {
+    if packs::built_in_names().iter().any(|name| name == named) {
+        packs::built_in(named)
+    } else {
+        packs::read_directory(Path::new(named))
+    }
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that the sender is gone: the process is ending.
+    drop(stopping.wait_for(|stop| *stop).await);
+}
+
+/// Ends when the process is asked to end.
+pub(crate) async fn asked_to_end() {
+    let mut terminated =
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(signal) => signal,
+            Err(error) => {
+                tracing::error!(%error, "cannot listen for SIGTERM");
+                return std::future::pending().await;
+            }
+        };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
+}
+
+fn private_folder(data: &Path, name: &str) -> Result<PathBuf, Failure> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let folder = data.join(name);
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder
+        .create(&folder)
+        .map_err(|e| Failure::failed(format!("`{}`: {e}", folder.display())))?;
+    Ok(folder)
+}
+
+fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let write = || {
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|e| Failure::failed(format!("`{}`: {e}", path.display())))
+}
+
+/// `writ up`: serves until it is asked to end.
+#[allow(clippy::print_stdout, reason = "what a person must see at the start")]
+pub(crate) async fn run(up: Up, output: crate::commands::Json) -> Result<(), Failure> {
+    let running = start(&up).await?;
+    let url = format!("http://{}", running.address);
+    match output {
+        crate::commands::Json::Yes => println!(
+            "{}",
+            serde_json::json!({"url": url, "token": running.token, "tenant": running.tenant})
+        ),
+        crate::commands::Json::No => {
+            println!("writ serves at {url}");
+            println!("the ledger is in {}", up.data.display());
+            match &running.token {
+                Some(token) => println!("admin token, shown once: {token}"),
+                None => println!("sign in with your token; it is not shown again"),
+            }
+            if let Ok(in_force) = running.control.in_force(running.tenant) {
+                println!("pack: {}", in_force.pack.summary());
+                sources(&running, &url, &in_force.pack.definitions.sources);
+            } else {
+                println!("no pack is loaded; load one with `writ pack load DIR`");
+            }
+        }
+    }
+    tokio::select! {
+        () = asked_to_end() => {}
+        () = ended(&running.server) => {}
+    }
+    running.stop().await
+}
+
+async fn ended<T>(server: &JoinHandle<T>) {
+    while !server.is_finished() {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "what a person must see at the start")]
+fn sources(running: &Running, url: &str, sources: &[Source]) {
+    for source in sources {
+        let secret = match running.secret_path(source) {
+            Some(path) => format!("its secret is in {}", path.display()),
+            None => format!("its secret is {}", source.authentication.secret()),
+        };
+        println!(
+            "send `{}` to {url}/v1/ingest/{}/{}; {secret}",
+            source.name, running.tenant, source.name
+        );
+    }
+}
