@@ -13,6 +13,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod gated;
 pub mod http;
 pub mod lanes;
 pub mod limits;

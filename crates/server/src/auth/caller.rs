@@ -174,7 +174,7 @@ pub async fn identify(app: &App, headers: &HeaderMap) -> Result<Option<Caller>, 
 ///
 /// # Errors
 /// `unauthenticated` when it opens nothing.
-pub(super) async fn check(
+pub(crate) async fn check(
     app: &App,
     token: &str,
     via: Via,

@@ -8,6 +8,7 @@ mod rate;
 mod session;
 
 pub use caller::{Caller, Identified, Via, identify, still_valid};
+pub(crate) use caller::{bearer, check as token_caller};
 pub use form::SafeForm;
 pub(crate) use form::forged;
 pub use login::{login, logout};

@@ -54,8 +54,8 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_key_is_slowed_down_and_recovers() {
+    #[test]
+    fn a_key_is_slowed_down_and_recovers() {
         let rates = Rates::default();
         let key = KeyId::parse(&format!("key_{:032x}", 1)).unwrap();
         let other = KeyId::parse(&format!("key_{:032x}", 2)).unwrap();

@@ -168,6 +168,17 @@ impl<T: Send + Sync + 'static> Command<T> {
         self
     }
 
+    /// Circumstances, key and body, for an operation that runs its own unit.
+    ///
+    /// # Errors
+    /// `invalid` when `If-Match` was sent, which has no meaning there.
+    pub fn prepared(self, app: &App) -> Result<(Ctx, Option<Key>, T), Problem> {
+        if self.if_match.is_some() {
+            return Err(meaningless());
+        }
+        Ok((self.ctx(app), self.key, self.body))
+    }
+
     /// Runs the operation as one unit in the caller's tenant.
     ///
     /// # Errors
@@ -179,10 +190,7 @@ impl<T: Send + Sync + 'static> Command<T> {
     {
         let ctx = self.ctx(app);
         if self.if_match.is_some() && self.resource.is_none() {
-            return Err(Problem::new(
-                Kind::Invalid,
-                "`If-Match` has no meaning on this route",
-            ));
+            return Err(meaningless());
         }
         let wanted = self.if_match.and_then(|m| m.0);
         let (body, resource) = (self.body, self.resource);
@@ -218,6 +226,10 @@ impl<T: Send + Sync + 'static> Command<T> {
             },
         }
     }
+}
+
+fn meaningless() -> Problem {
+    Problem::new(Kind::Invalid, "`If-Match` has no meaning on this route")
 }
 
 fn changed(wanted: u64, version: u64) -> Refusal {

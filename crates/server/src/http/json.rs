@@ -39,6 +39,10 @@ pub async fn read(request: Request) -> Result<Value, Problem> {
 /// # Errors
 /// What does not fit, with the field's name.
 pub fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    // Derived readers take a list for a struct, field by field: not here.
+    if !value.is_object() {
+        return Err(Problem::new(Kind::Invalid, "the body: it is no object"));
+    }
     serde_json::from_value(value)
         .map_err(|fault| Problem::new(Kind::Invalid, format!("the body: {fault}")))
 }
@@ -70,7 +74,11 @@ pub async fn bytes(request: Request) -> Result<Bytes, Problem> {
         })
 }
 
-fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
+/// Whether a body of these headers is JSON in UTF-8.
+///
+/// # Errors
+/// `unsupported_media_type` when it is not.
+pub fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
     let given = headers
         .get(header::CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())

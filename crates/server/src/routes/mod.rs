@@ -3,9 +3,16 @@
 pub mod documents;
 pub mod table;
 
+mod approvals;
+mod directives;
 mod events;
 mod identity;
+mod ingest;
+mod kill;
 mod ledger;
+mod packs;
+mod runs;
+mod sensing;
 mod system;
 
 pub use table::{Facts, Gives, Guard, Parameter, Posting, Route, Verb, mount};
@@ -16,8 +23,15 @@ pub fn rows() -> Vec<Route> {
     [
         system::rows(),
         identity::rows(),
+        ingest::rows(),
+        sensing::rows(),
+        directives::rows(),
+        approvals::rows(),
+        runs::rows(),
+        kill::rows(),
         ledger::rows(),
         events::rows(),
+        packs::rows(),
     ]
     .into_iter()
     .flatten()

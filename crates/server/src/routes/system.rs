@@ -3,7 +3,7 @@
 
 use super::table::{Gives, Guard, Route};
 use crate::app::App;
-use crate::auth::{self, Caller};
+use crate::auth::Caller;
 use crate::http::Place;
 use crate::http::problem::{Answer, Kind, Problem};
 use crate::lanes::Lane;
@@ -54,17 +54,6 @@ pub(super) fn rows() -> Vec<Route> {
             version,
         ),
         Route::get("/v1/me", Guard::SignedIn, "who the caller is", me),
-        Route::post(
-            "/login",
-            Guard::Open,
-            "open a session with a token",
-            auth::login,
-        )
-        .gives(Gives::Html)
-        .form(),
-        Route::post("/logout", Guard::SignedIn, "end the session", auth::logout)
-            .gives(Gives::Html)
-            .form(),
     ]
 }
 

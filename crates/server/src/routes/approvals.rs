@@ -1,0 +1,163 @@
+//! Approvals: a person's decision, bound to the digest that they saw.
+
+use super::documents::{FILTERS, PAGING, readable};
+use super::table::{Gives, Guard, Route};
+use crate::app::App;
+use crate::gated::{Gated, decided_json, proposed_json};
+use crate::http::problem::Answer;
+use crate::http::{Command, Place};
+use crate::lanes::Lane;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use gate::access::Permission;
+use gate::operations::{self, Approve, EditAndApprove};
+use gate::{Approval, Contract};
+use kernel::{ApprovalId, Digest};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+pub(super) fn rows() -> Vec<Route> {
+    let read = Guard::Own(Permission::ApprovalRead);
+    let decide = Guard::Own(Permission::ApprovalDecide);
+    vec![
+        Route::get(
+            "/v1/approvals",
+            read,
+            "what waits for a person, and what was decided",
+            approvals::list,
+        )
+        .parameters(&PAGING)
+        .parameters(&FILTERS)
+        .gives(Gives::Page)
+        .lane(Lane::Urgent),
+        Route::get("/v1/approvals/{id}", read, "one approval", approvals::get)
+            .gives(Gives::Resource)
+            .lane(Lane::Urgent),
+        Route::post(
+            "/v1/approvals/{id}/approve",
+            decide,
+            "agree to what was seen",
+            approve,
+        )
+        .body::<Yes>()
+        .lane(Lane::Urgent),
+        Route::post(
+            "/v1/approvals/{id}/reject",
+            decide,
+            "refuse what was seen",
+            reject,
+        )
+        .body::<No>()
+        .lane(Lane::Urgent),
+        Route::post(
+            "/v1/approvals/{id}/edit",
+            decide,
+            "change the contract and agree",
+            edit,
+        )
+        .body::<Changed>()
+        .lane(Lane::Urgent),
+    ]
+}
+
+mod approvals {
+    super::readable!("approval");
+}
+
+/// A yes.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Yes {
+    /// The digest of the directive that was seen.
+    #[schema(value_type = String)]
+    digest: Digest,
+    /// Why, if it is to be said.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// A no.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct No {
+    /// The digest of the directive that was seen.
+    #[schema(value_type = String)]
+    digest: Digest,
+    /// Why.
+    reason: String,
+}
+
+/// A yes to a changed contract.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Changed {
+    /// The digest of the directive that was seen.
+    #[schema(value_type = String)]
+    digest: Digest,
+    /// The contract as it is wanted.
+    #[schema(value_type = Object)]
+    contract: Contract,
+    /// Why, if it is to be said.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+async fn approve(
+    State(app): State<App>,
+    Place(id): Place<String>,
+    command: Command<Yes>,
+) -> Answer<Response> {
+    let id: ApprovalId = id.parse()?;
+    let gated = Gated::of(&app, &command.caller)?;
+    let done = command.on::<Approval>(id).run(&app, move |unit, body| {
+        gated.still(unit)?;
+        let yes = Approve {
+            approval: id,
+            seen: body.digest,
+            reason: body.reason.clone(),
+        };
+        let decided = operations::approve(unit, &gated.env(), &yes)?;
+        Ok(json!({"approval": id, "decision": decided_json(&decided)}))
+    });
+    Ok(done.await?.into_response())
+}
+
+async fn reject(
+    State(app): State<App>,
+    Place(id): Place<String>,
+    command: Command<No>,
+) -> Answer<Response> {
+    let id: ApprovalId = id.parse()?;
+    let done = command.on::<Approval>(id).run(&app, move |unit, body| {
+        operations::reject(unit, id, body.digest, &body.reason)?;
+        Ok(json!({"approval": id, "decision": {"result": "rejected"}}))
+    });
+    Ok(done.await?.into_response())
+}
+
+async fn edit(
+    State(app): State<App>,
+    Place(id): Place<String>,
+    command: Command<Changed>,
+) -> Answer<Response> {
+    let id: ApprovalId = id.parse()?;
+    let gated = Gated::of(&app, &command.caller)?;
+    let done = command.on::<Approval>(id).run(&app, move |unit, body| {
+        gated.still(unit)?;
+        let asked = EditAndApprove {
+            approval: id,
+            seen: body.digest,
+            contract: body.contract.clone(),
+            reason: body.reason.clone(),
+        };
+        let edited = operations::edit_and_approve(unit, &gated.env(), asked)?;
+        Ok(json!({
+            "approval": id,
+            "digest": edited.digest,
+            "outcome": proposed_json(&edited.proposed),
+            "decision": edited.decided.as_ref().map(decided_json),
+        }))
+    });
+    Ok(done.await?.into_response())
+}

@@ -1,0 +1,322 @@
+//! Every route × role × own tenant, other tenant, nobody: from the table of
+//! routes, against an expectation written down here a second time.
+
+use crate::harness::{World, request};
+use axum::body::Body;
+use axum::http::{Request, header};
+use gate::access::Permission::{self, *};
+use kernel::Role::{self, *};
+use kernel::names::Name;
+use serde_json::{Value, json};
+use server::routes::{Facts, Gives, Guard, Posting, Verb};
+use std::collections::BTreeMap;
+
+/// Who has a permission in their own tenant.
+fn holders(permission: Permission) -> &'static [Role] {
+    match permission {
+        TenantRead | SignalRead | IncidentRead | DirectiveRead | ApprovalRead | RunRead
+        | BudgetRead | KillRead | LedgerRead | LedgerVerify | PackRead | EvidenceRead
+        | SnapshotRead | MetricsRead => &[Viewer, Operator, Approver, Admin, Auditor, Agent],
+        PrincipalRead => &[Admin, Auditor],
+        PrincipalManage | KeyManage | PackLoad => &[Admin],
+        KillRelease => &[Admin],
+        SignalIngest => &[Admin, Source],
+        IncidentManage | DirectiveControl | KillEngage => &[Admin, Operator],
+        DirectivePropose => &[Admin, Operator, Agent],
+        ApprovalDecide => &[Admin, Approver],
+        TenantCreate => &[],
+    }
+}
+
+/// Who has a permission on the installation, as a principal of its first
+/// tenant.
+fn installers(permission: Permission) -> &'static [Role] {
+    match permission {
+        TenantCreate => &[Admin],
+        MetricsRead => &[Admin, Auditor],
+        _ => &[],
+    }
+}
+
+fn rows() -> Vec<Facts> {
+    let rows = server::routes::rows()
+        .into_iter()
+        .chain(server::pages::rows());
+    rows.map(|r| r.facts).collect()
+}
+
+/// The path with something in each place that varies.
+fn filled(path: &str, id: &str) -> String {
+    let part = |p: &str| match p {
+        "{tenant}" => "ten_00000000000070008000000000000001".to_owned(),
+        "{kind}" => "invalid".to_owned(),
+        p if p.starts_with('{') => id.to_owned(),
+        p => p.to_owned(),
+    };
+    path.split('/').map(part).collect::<Vec<_>>().join("/")
+}
+
+fn asked(facts: &Facts, path: &str, token: Option<&str>) -> Request<Body> {
+    let request = request(facts.verb.name(), path, token);
+    if facts.verb == Verb::Get {
+        return request.body(Body::empty()).unwrap();
+    }
+    let (kind, body) = match facts.posting {
+        Posting::Header => ("application/json", "{}"),
+        Posting::Form => ("application/x-www-form-urlencoded", ""),
+    };
+    let request = request.header(header::CONTENT_TYPE, kind);
+    request.body(Body::from(body)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_route_by_every_role() {
+    let world = World::with_packs().await;
+    let mut faults = Vec::new();
+    for facts in rows() {
+        if facts.gives == Gives::Events || facts.guard == Guard::Source {
+            continue;
+        }
+        let path = filled(facts.path, "nothing");
+        for (side, home) in [(&world.home, true), (&world.member, false)] {
+            for role in Role::ALL {
+                let allowed = match facts.guard {
+                    Guard::Open | Guard::SignedIn | Guard::Source => true,
+                    Guard::Own(permission) => holders(permission).contains(role),
+                    Guard::Installation(permission) => {
+                        home && installers(permission).contains(role)
+                    }
+                };
+                if facts.path == "/logout" {
+                    continue;
+                }
+                let request = asked(&facts, &path, Some(side.token(*role)));
+                let (status, _) = answered(&world, request).await;
+                let fine = match allowed {
+                    true => ![401, 403].contains(&status),
+                    false => status == 403,
+                };
+                if !fine {
+                    faults.push(format!(
+                        "{} {path} by {role}, home {home}: {status}",
+                        facts.verb
+                    ));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    world.end().await;
+}
+
+/// Status and content type; the body is not waited for, because a stream has
+/// no end.
+async fn answered(world: &World, request: Request<Body>) -> (u16, String) {
+    use tower::ServiceExt as _;
+    let response = world.router.clone().oneshot(request).await.unwrap();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let kind = kind.map_or("", |v| v.to_str().unwrap()).to_owned();
+    (response.status().as_u16(), kind)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_and_false_tokens_open_nothing() {
+    let world = World::with_packs().await;
+    let good = world.home.token(Admin).to_owned();
+    let (head, _) = good.split_at(good.len() - 4);
+    let false_tokens = [format!("{head}0000"), "writ_x".into(), "Basic".into()];
+    for facts in rows() {
+        let path = filled(facts.path, "nothing");
+        let page = facts.gives == Gives::Html;
+        let tokens = [None]
+            .into_iter()
+            .chain(false_tokens.iter().map(|t| Some(t.as_str())));
+        for token in tokens {
+            let (status, kind) = answered(&world, asked(&facts, &path, token)).await;
+            let shut = match facts.guard {
+                Guard::Open => true,
+                // A person without a session is sent to the login page.
+                _ if page => [303, 401].contains(&status),
+                _ => status == 401 && kind == "application/problem+json",
+            };
+            assert!(
+                shut,
+                "{} {path} with {token:?}: {status} {kind}",
+                facts.verb
+            );
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_of_events_by_every_role() {
+    let world = World::with_packs().await;
+    for role in Role::ALL {
+        let request = request("GET", "/v1/events", Some(world.member.token(*role)));
+        let (status, _) = answered(&world, request.body(Body::empty()).unwrap()).await;
+        let allowed = holders(LedgerRead).contains(role);
+        assert_eq!(status, if allowed { 200 } else { 403 }, "{role}");
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ingest_by_key_needs_the_permission_in_that_tenant() {
+    let world = World::with_packs().await;
+    let body = json!({"items": []});
+    for role in Role::ALL {
+        for (side, own) in [(&world.member, true), (&world.home, false)] {
+            let path = format!("/v1/ingest/{}/probe", world.member.tenant);
+            let reply = world.post(&path, side.token(*role), &body).await;
+            let allowed = own && holders(SignalIngest).contains(role);
+            assert_eq!(
+                reply.status == 403,
+                !allowed,
+                "{role} {own}: {}",
+                reply.status
+            );
+        }
+    }
+    world.end().await;
+}
+
+/// One of each kind of thing in a tenant, by the noun in the path.
+async fn things(world: &World) -> BTreeMap<&'static str, String> {
+    let side = &world.member;
+    world.observe(side, "a", false).await.is(202);
+    let admin = side.token(Admin);
+    let approval = world.first("/v1/approvals", admin).await;
+    let digest = approval["state"]["request"]["binding"]["digest"].clone();
+    let path = format!("/v1/approvals/{}/approve", approval["id"].as_str().unwrap());
+    let yes = json!({"digest": digest});
+    world.post(&path, side.token(Approver), &yes).await.is(200);
+    world.first("/v1/runs?status=completed", admin).await;
+    let mut things = BTreeMap::new();
+    for noun in [
+        "principals",
+        "keys",
+        "evidence",
+        "signals",
+        "detections",
+        "candidates",
+        "bundles",
+        "incidents",
+        "investigations",
+        "states",
+        "snapshots",
+        "directives",
+        "verdicts",
+        "approvals",
+        "runs",
+        "budget-counters",
+        "reservations",
+    ] {
+        let item = world.first(&format!("/v1/{noun}"), admin).await;
+        things.insert(noun, item["id"].as_str().unwrap().to_owned());
+    }
+    let entries = world.get("/v1/ledger/entries?limit=1", admin).await.is(200);
+    let entry = entries.body["items"][0]["id"].as_str().unwrap().to_owned();
+    things.insert("ledger", entry);
+    things.insert("tenants", side.tenant.to_string());
+    things
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_another_tenants_does_not_exist() {
+    let world = World::with_packs().await;
+    let things = things(&world).await;
+    let directive = format!("/v1/directives/{}", things["directives"]);
+    let member = world
+        .get(&directive, world.member.token(Admin))
+        .await
+        .is(200);
+    let contract = &member.body["state"]["contract"];
+    let digest = &member.body["state"]["digest"];
+    let mut tried = 0;
+    for facts in rows() {
+        let noun = facts.path.split('/').nth(2).unwrap_or_default();
+        let varies = facts.path.starts_with("/v1/") && facts.path.contains("{id}")
+            || facts.path.contains("{*id}");
+        let Some(id) = things.get(noun).filter(|_| varies) else {
+            continue;
+        };
+        let path = facts.path.replace("{id}", id).replace("{*id}", id);
+        let body = match facts.body.map(|b| (b.name)().into_owned()).as_deref() {
+            Some("Because") => json!({"reason": "to see"}),
+            Some("SetRoles") => json!({"roles": ["viewer"]}),
+            Some("Yes") => json!({"digest": digest}),
+            Some("No") => json!({"digest": digest, "reason": "to see"}),
+            Some("Changed") => json!({"digest": digest, "contract": contract}),
+            Some("Edit") => json!({"contract": contract}),
+            Some("Resolve") => json!({
+                "step": "look", "phase": "step", "resolution": "failed", "reason": "to see",
+            }),
+            Some("Note" | "Nothing") => json!({}),
+            Some(other) => panic!("no body for {other}"),
+            None => Value::Null,
+        };
+        let role = match facts.guard {
+            Guard::Own(ApprovalDecide) => Approver,
+            _ => Admin,
+        };
+        // The home tenant's admins may see every tenant; so ask from the
+        // member about the home, and about everything else from the home.
+        let reply = match (noun, facts.verb) {
+            ("tenants", _) => {
+                let path = path.replace(id, &world.home.tenant.to_string());
+                world.get(&path, world.member.token(role)).await
+            }
+            (_, Verb::Get) => world.get(&path, world.home.token(role)).await,
+            (_, Verb::Post) => world.post(&path, world.home.token(role), &body).await,
+        };
+        assert_eq!(reply.status, 404, "{} {path}: {:?}", facts.verb, reply.body);
+        tried += 1;
+    }
+    assert!(tried > 35, "only {tried} routes were tried");
+    let verify = world
+        .get("/v1/ledger/verify", world.member.token(Auditor))
+        .await
+        .is(200);
+    assert_eq!(verify.body["intact"], true);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_key_and_a_disabled_principal_open_nothing() {
+    let world = World::new().await;
+    let admin = world.member.token(Admin);
+    let viewer = world.member.token(Viewer);
+    let me = world.get("/v1/me", viewer).await.is(200);
+    let key = me.body["key"].as_str().unwrap().to_owned();
+    let reason = json!({"reason": "lost"});
+    world
+        .post(&format!("/v1/keys/{key}/revoke"), admin, &reason)
+        .await
+        .is(200);
+    world.get("/v1/me", viewer).await.is(401);
+    let operator = world.member.principals[&Operator];
+    world
+        .post(
+            &format!("/v1/principals/{operator}/disable"),
+            admin,
+            &reason,
+        )
+        .await
+        .is(200);
+    world
+        .get("/v1/me", world.member.token(Operator))
+        .await
+        .is(401);
+    let auditor = world.member.principals[&Auditor];
+    let roles = json!({"roles": ["source"]});
+    world
+        .post(&format!("/v1/principals/{auditor}/roles"), admin, &roles)
+        .await
+        .is(200);
+    world
+        .get("/v1/principals", world.member.token(Auditor))
+        .await
+        .is(403);
+    world.end().await;
+}

@@ -1,0 +1,15 @@
+//! The server from outside, in one process: the real store, the real control
+//! loop, requests through the real router.
+
+mod harness;
+mod pack;
+
+mod authorisation;
+mod bad_input;
+mod commands;
+mod control_loop;
+mod events;
+mod openapi;
+mod pages_guard;
+mod reading;
+mod webhooks;

@@ -1,0 +1,137 @@
+//! Sessions: signing in and out, and posts that other sites cannot forge.
+
+use crate::harness::{Reply, World, request};
+use axum::body::Body;
+use axum::http::header;
+use kernel::Role::{Admin, Viewer};
+use serde_json::json;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+async fn sign_in(world: &World, form: &str, headers: &[(&str, &str)]) -> Reply {
+    let request = request("POST", "/login", None).header(header::CONTENT_TYPE, FORM);
+    let request = headers.iter().fold(request, |r, (n, v)| r.header(*n, *v));
+    world
+        .send(request.body(Body::from(form.to_owned())).unwrap())
+        .await
+}
+
+fn cookie(reply: &Reply) -> String {
+    let text = reply.header("set-cookie");
+    text.split(';').next().unwrap().to_owned()
+}
+
+async fn by_session(
+    world: &World,
+    method: &str,
+    path: &str,
+    cookie: &str,
+    csrf: Option<&str>,
+) -> Reply {
+    let request = request(method, path, None)
+        .header(header::COOKIE, cookie)
+        .header(header::CONTENT_TYPE, "application/json");
+    let request = match csrf {
+        Some(csrf) => request.header("x-csrf-token", csrf),
+        None => request,
+    };
+    let body = json!({"kind": "human", "name": "Ada", "roles": ["viewer"]});
+    let body = if method == "GET" {
+        Body::empty()
+    } else {
+        Body::from(body.to_string())
+    };
+    world.send(request.body(body).unwrap()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_reads_and_posts_only_with_its_own_token() {
+    let world = World::new().await;
+    let form = format!("token={}&next=/incidents", world.member.token(Admin));
+    let reply = sign_in(&world, &form, &[]).await.is(303);
+    assert_eq!(reply.header("location"), "/incidents");
+    let set = reply.header("set-cookie");
+    assert!(
+        set.contains("HttpOnly") && set.contains("SameSite=Strict"),
+        "{set}"
+    );
+    let (one, other) = (cookie(&reply), cookie(&sign_in(&world, &form, &[]).await));
+    assert_ne!(one, other, "every session has a name of its own");
+    let me = by_session(&world, "GET", "/v1/me", &one, None)
+        .await
+        .is(200);
+    let csrf = me.body["csrf"].as_str().unwrap().to_owned();
+    let theirs = by_session(&world, "GET", "/v1/me", &other, None)
+        .await
+        .is(200);
+    let theirs = theirs.body["csrf"].as_str().unwrap().to_owned();
+    let path = "/v1/principals";
+    for bad in [None, Some(""), Some(theirs.as_str()), Some("0")] {
+        by_session(&world, "POST", path, &one, bad).await.is(403);
+    }
+    by_session(&world, "POST", path, &one, Some(&csrf))
+        .await
+        .is(201);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signing_in_refuses_other_sites_foreign_targets_and_false_tokens() {
+    let world = World::new().await;
+    let token = world.member.token(Viewer);
+    let good = format!("token={token}");
+    sign_in(&world, &good, &[("sec-fetch-site", "cross-site")])
+        .await
+        .is(403);
+    sign_in(&world, &good, &[("sec-fetch-site", "same-origin")])
+        .await
+        .is(303);
+    for next in ["https://evil", "//evil", "/%0d%0ax"] {
+        sign_in(&world, &format!("{good}&next={next}"), &[])
+            .await
+            .is(400);
+    }
+    let reply = sign_in(&world, "token=writ_x", &[]).await.is(303);
+    assert!(reply.header("location").starts_with("/login"));
+    assert!(reply.header("set-cookie").is_empty());
+    // A revoked key ends its sessions.
+    let session = cookie(&sign_in(&world, &good, &[]).await);
+    let me = by_session(&world, "GET", "/v1/me", &session, None)
+        .await
+        .is(200);
+    let key = me.body["key"].as_str().unwrap();
+    let path = format!("/v1/keys/{key}/revoke");
+    let reason = json!({"reason": "lost"});
+    world
+        .post(&path, world.member.token(Admin), &reason)
+        .await
+        .is(200);
+    by_session(&world, "GET", "/v1/me", &session, None)
+        .await
+        .is(401);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signing_out_ends_the_session() {
+    let world = World::new().await;
+    let form = format!("token={}", world.member.token(Viewer));
+    let session = cookie(&sign_in(&world, &form, &[]).await);
+    let me = by_session(&world, "GET", "/v1/me", &session, None)
+        .await
+        .is(200);
+    let out = |csrf: String| {
+        let request = request("POST", "/logout", None)
+            .header(header::COOKIE, &session)
+            .header(header::CONTENT_TYPE, FORM);
+        world.send(request.body(Body::from(format!("csrf={csrf}"))).unwrap())
+    };
+    out("0".repeat(64)).await.is(403);
+    out(me.body["csrf"].as_str().unwrap().to_owned())
+        .await
+        .is(303);
+    by_session(&world, "GET", "/v1/me", &session, None)
+        .await
+        .is(401);
+    world.end().await;
+}

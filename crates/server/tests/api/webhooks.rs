@@ -1,0 +1,153 @@
+//! Webhooks prove where they come from before anything of them is read.
+
+use crate::harness::{GAUGE_KEY, PROBE_TOKEN, Reply, World, request};
+use axum::body::Body;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use kernel::Role::{Admin, Viewer};
+use sha2::Sha256;
+
+fn sign(body: &str, key: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+async fn deliver(world: &World, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    let request = request("POST", path, None).header("content-type", "application/json");
+    let request = headers.iter().fold(request, |r, (n, v)| r.header(*n, *v));
+    world
+        .send(request.body(Body::from(body.to_owned())).unwrap())
+        .await
+}
+
+fn body(world: &World) -> String {
+    let now = world.control.now();
+    format!("{{\"items\":[{{\"id\":\"1\",\"host\":\"a\",\"at\":\"{now}\",\"up\":false}}]}}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bearer_secret_is_compared_whole() {
+    let world = World::with_packs().await;
+    let (tenant, body) = (world.member.tenant, body(&world));
+    let path = format!("/v1/ingest/{tenant}/probe");
+    let good = format!("Bearer {PROBE_TOKEN}");
+    let first = deliver(&world, &path, &[("authorization", &good)], &body)
+        .await
+        .is(202);
+    assert_eq!(first.body["signals_new"].as_array().unwrap().len(), 1);
+    let again = deliver(&world, &path, &[("authorization", &good)], &body)
+        .await
+        .is(202);
+    assert!(again.body["signals_new"].as_array().unwrap().is_empty());
+    let shorter = format!("Bearer {}", &PROBE_TOKEN[..PROBE_TOKEN.len() - 1]);
+    let longer = format!("Bearer {PROBE_TOKEN}x");
+    for bad in ["", "Bearer", "Bearer ", &shorter, &longer, PROBE_TOKEN] {
+        // Not even a body that no parser accepts says more than "unproved".
+        let reply = deliver(&world, &path, &[("authorization", bad)], "{")
+            .await
+            .is(401);
+        assert!(
+            reply.body["detail"].as_str().unwrap().contains("no source"),
+            "{bad}"
+        );
+    }
+    deliver(&world, &path, &[], &body).await.is(401);
+    let twice = [
+        ("authorization", good.as_str()),
+        ("authorization", good.as_str()),
+    ];
+    deliver(&world, &path, &twice, &body).await.is(401);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signature_covers_every_byte_of_the_raw_body() {
+    let world = World::with_packs().await;
+    let (tenant, body) = (world.member.tenant, body(&world));
+    let path = format!("/v1/ingest/{tenant}/gauge");
+    let good = sign(&body, GAUGE_KEY);
+    let spaced = format!("{body} ");
+    deliver(&world, &path, &[("x-signature", &good)], &spaced)
+        .await
+        .is(401);
+    let other_key = sign(&body, "another");
+    let bare = good.strip_prefix("sha256=").unwrap();
+    for bad in [
+        "",
+        "sha256=",
+        "sha256=zz",
+        &other_key,
+        bare,
+        &good[..good.len() - 2],
+    ] {
+        deliver(&world, &path, &[("x-signature", bad)], &body)
+            .await
+            .is(401);
+    }
+    let bearer = format!("Bearer {GAUGE_KEY}");
+    deliver(&world, &path, &[("authorization", &bearer)], &body)
+        .await
+        .is(401);
+    deliver(&world, &path, &[("x-signature", &good)], &body)
+        .await
+        .is(202);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_learn_nothing_of_tenants_sources_and_secrets() {
+    let world = World::with_packs().await;
+    let (tenant, body) = (world.member.tenant, body(&world));
+    let good = format!("Bearer {PROBE_TOKEN}");
+    let known = format!("/v1/ingest/{tenant}/probe");
+    let expected = deliver(&world, &known, &[], &body).await.is(401);
+    let nowhere = "ten_00000000000070008000000000000001";
+    for path in [
+        format!("/v1/ingest/{nowhere}/probe"),
+        format!("/v1/ingest/{tenant}/unheard"),
+        "/v1/ingest/x/probe".to_owned(),
+    ] {
+        let reply = deliver(&world, &path, &[("authorization", &good)], &body)
+            .await
+            .is(401);
+        assert_eq!(reply.body["detail"], expected.body["detail"]);
+        assert_eq!(reply.body["hint"], expected.body["hint"]);
+    }
+    let mute = format!("/v1/ingest/{tenant}/mute");
+    let reply = deliver(&world, &mute, &[("authorization", &good)], &body)
+        .await
+        .is(503);
+    assert!(!reply.body.to_string().contains("NOT_SET"));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_stand_nowhere_and_raw_bodies_come_back_as_they_came() {
+    let world = World::with_packs().await;
+    let (tenant, body) = (world.member.tenant, body(&world));
+    let path = format!("/v1/ingest/{tenant}/probe");
+    let good = format!("Bearer {PROBE_TOKEN}");
+    let reply = deliver(&world, &path, &[("authorization", &good)], &body)
+        .await
+        .is(202);
+    let evidence = reply.body["evidence"].as_str().unwrap();
+    let raw = format!("/v1/evidence/{evidence}/body");
+    let raw = world.get(&raw, world.member.token(Viewer)).await.is(200);
+    assert_eq!(raw.bytes, body.as_bytes());
+    assert_eq!(raw.header("content-type"), "application/json");
+    assert_eq!(raw.header("x-content-type-options"), "nosniff");
+    assert!(raw.header("content-disposition").starts_with("attachment"));
+    let admin = world.member.token(Admin);
+    for path in [
+        "/v1/ledger/entries?limit=200",
+        "/v1/packs/active",
+        "/v1/evidence",
+    ] {
+        let reply = world.get(path, admin).await.is(200);
+        assert!(
+            !String::from_utf8_lossy(&reply.bytes).contains("canary"),
+            "{path}"
+        );
+    }
+    world.end().await;
+}
