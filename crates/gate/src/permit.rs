@@ -32,9 +32,9 @@ kernel::names! {
 /// ```
 /// It has no public constructor and no public field:
 /// ```compile_fail
-/// let permit = gate::Permit {
-///     id: unimplemented!(),
-/// };
+/// fn forged(id: kernel::PermitId) -> gate::Permit {
+///     gate::Permit { id }
+/// }
 /// ```
 /// It cannot be cloned:
 /// ```compile_fail

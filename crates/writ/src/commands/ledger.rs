@@ -125,6 +125,11 @@ fn fault_of_replay(report: &Value) -> Option<String> {
     ))
 }
 
+/// The report within an answer of the server.
+fn report_of(mut answer: Value) -> Value {
+    answer.get_mut("report").map_or(Value::Null, Value::take)
+}
+
 fn value(report: impl serde::Serialize) -> Result<Value, Failure> {
     serde_json::to_value(report).map_err(|e| Failure::failed(format!("no JSON form: {e}")))
 }
@@ -136,7 +141,7 @@ async fn verified(client: &Client, output: Json, offline: Offline) -> Result<(),
     };
     match offline.data {
         None => {
-            let report = client.get("/v1/ledger/verify").await?;
+            let report = report_of(client.get("/v1/ledger/verify").await?);
             reports.fault = fault_of_verify(&report);
             reports.reports.push(report);
         }
@@ -170,7 +175,7 @@ pub(crate) async fn replayed(
     };
     match offline.data {
         None => {
-            let report = client.get("/v1/ledger/replay").await?;
+            let report = report_of(client.get("/v1/ledger/replay").await?);
             reports.fault = fault_of_replay(&report);
             reports.reports.push(report);
         }
