@@ -4,7 +4,7 @@
 
 use crate::control::Control;
 use crate::ticks;
-use kernel::{Refusal, Span, StreamId, TenantId, Timestamp};
+use kernel::{Code, Refusal, Span, StreamId, TenantId, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +22,8 @@ const DUE_PAGE: usize = 256;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// And this often while something is due.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// A stream that the gate holds back waits this long.
+const BLOCKED_PAUSE: Span = Span::from_secs(1);
 /// A stream whose tick failed waits this long at first, then twice as long
 /// each time.
 const BACKOFF_BASE: Span = Span::from_millis(250);
@@ -149,18 +151,22 @@ fn forget(busy: &Mutex<BTreeMap<Key, Busy>>, due: &[Key], now: Timestamp) {
 
 async fn tick(control: &Arc<Control>, busy: &Mutex<BTreeMap<Key, Busy>>, key: Key, failures: u32) {
     let (tenant, stream) = &key;
-    match ticks::tick(control, *tenant, stream).await {
-        Ok(()) => wait(busy, key, 0, control.now().plus(PAUSE)),
-        Err(refusal) => {
-            let backoff = backoff(failures);
-            tracing::warn!(
-                tenant = %tenant, stream = %stream, error = %refusal, retry_in = %backoff,
-                "a tick was refused"
-            );
-            let until = control.now().plus(backoff);
-            wait(busy, key, failures + 1, until);
-        }
+    let refusal = match ticks::tick(control, *tenant, stream).await {
+        Ok(()) => return wait(busy, key, 0, control.now().plus(PAUSE)),
+        Err(refusal) => refusal,
+    };
+    // A kill switch stops it: it is asked again soon, for it may be released.
+    let pause = match refusal.code {
+        Code::Blocked => BLOCKED_PAUSE,
+        _ => backoff(failures),
+    };
+    if failures == 0 || refusal.code != Code::Blocked {
+        tracing::warn!(
+            tenant = %tenant, stream = %stream, error = %refusal, retry_in = %pause,
+            "a tick was refused"
+        );
     }
+    wait(busy, key, failures + 1, control.now().plus(pause));
 }
 
 fn backoff(failures: u32) -> Span {

@@ -395,6 +395,11 @@ fn text(telling: &Telling<'_>) -> String {
     text
 }
 
+/// How this program was called, so that the next command can be typed alike.
+fn this_program() -> String {
+    std::env::args().next().unwrap_or_else(|| "writ".to_owned())
+}
+
 fn at_list(value: &Value, path: &str) -> Vec<String> {
     let list = render::at(value, path).and_then(Value::as_array);
     let texts = list.into_iter().flatten().filter_map(Value::as_str);
@@ -424,9 +429,10 @@ fn waiting(telling: &Telling<'_>, directives: &[Value], approvals: &[Value]) -> 
         "  export WRIT_SERVER={} WRIT_TOKEN={}",
         telling.url, telling.token
     ));
-    lines.push(format!("  writ approve {directive}"));
-    lines.push(
-        "then watch it run, and ask why it could: writ why RUN; writ ledger verify".to_owned(),
-    );
+    let writ = this_program();
+    for command in ["approve", "why"] {
+        lines.push(format!("  {writ} {command} {directive}"));
+    }
+    lines.push(format!("  {writ} ledger verify"));
     lines
 }
