@@ -52,7 +52,9 @@ impl Shell {
     /// # Errors
     /// When it does not build.
     pub(crate) fn binary(&self) -> Result<PathBuf> {
-        run(&mut self.cargo(&["build", "--quiet", "--package", "writ", "--bin", "writ"]))?;
+        // Built as for the tests: a build of its own would choose other
+        // features of the dependencies and compile them all again.
+        run(&mut self.cargo(&["test", "--quiet", "--workspace", "--no-run"]))?;
         Ok(self.target.join("debug/writ"))
     }
 }
