@@ -10,6 +10,8 @@ WRIT=${WRIT:-writ}
 WORK=${WORK:-$(mktemp -d)}
 LOG=$WORK/log
 PIDS=()
+# Failures are told here, also where a command's own output goes elsewhere.
+exec 3>&2
 
 # Settings of the person who runs this must not reach the scenario.
 unset WRIT_SERVER WRIT_TOKEN WRIT_DATA WRIT_LISTEN WRIT_PACK WRIT_ALLOW_HOSTS WRIT_ALLOW_PRIVATE WRIT_LOG
@@ -31,13 +33,14 @@ fail() {
     note "FAILED: $*"
     {
         printf 'FAILED: %s\n' "$*"
+        [[ -z ${ON_FAILURE:-} ]] || printf '%s\n' "$ON_FAILURE"
         printf 'the last lines of %s:\n' "$LOG"
         tail -n 8 "$LOG"
         if [[ -s $WORK/writ.log ]]; then
             printf 'the last lines of %s:\n' "$WORK/writ.log"
             tail -n 8 "$WORK/writ.log"
         fi
-    } >&2
+    } >&3
     exit 1
 }
 

@@ -47,26 +47,35 @@ pack_for_patient() {
         fail "the pack's validators.yaml does not name the demonstration's service any more"
 }
 
-# Starts writ on $WORK/data and the port it had before; sets WRIT_PID, TENANT
-# and, at the first start, the admin's token. The token is exported.
+# Starts writ on $WORK/data and the port it had before, and waits until it
+# serves; sets WRIT_PID, TENANT and, at the first start, ADMIN, the admin's
+# token. The token is exported.
 writ_up() {
+    writ_start
+    writ_wait
+}
+
+writ_start() {
     WRIT_PORT=${WRIT_PORT:-$(free_port)}
+    export WRIT_SERVER=http://127.0.0.1:$WRIT_PORT
     WRIT_STARTS=$((WRIT_STARTS + 1))
-    local out=$WORK/up.$WRIT_STARTS.json
+    WRIT_OUT=$WORK/up.$WRIT_STARTS.json
     WRIT_LOG=info "$WRIT" --json up --data "$WORK/data" --listen "127.0.0.1:$WRIT_PORT" \
         --pack "$WORK/pack" --allow-host "${PATIENT#http://}" --allow-private \
-        >"$out" 2>>"$WORK/writ.log" &
+        >"$WRIT_OUT" 2>>"$WORK/writ.log" &
     WRIT_PID=$!
     remember "$WRIT_PID"
-    until_true 20 "writ serves (start $WRIT_STARTS)" writ_serves "$out"
-    export WRIT_SERVER=http://127.0.0.1:$WRIT_PORT
-    if ((WRIT_STARTS == 1)); then
-        ADMIN=$(at token <"$out")
-        TENANT=$(at tenant <"$out")
+    note "writ: start $WRIT_STARTS, $WRIT_SERVER (pid $WRIT_PID)"
+}
+
+writ_wait() {
+    until_true 20 "writ serves (start $WRIT_STARTS)" writ_serves "$WRIT_OUT"
+    if [[ -z ${ADMIN:-} ]]; then
+        ADMIN=$(at token <"$WRIT_OUT")
+        TENANT=$(at tenant <"$WRIT_OUT")
         export WRIT_TOKEN=$ADMIN
         [[ $ADMIN == writ_* ]] || fail "the first start printed no admin token"
     fi
-    note "writ: $WRIT_SERVER (pid $WRIT_PID)"
 }
 
 writ_serves() {
