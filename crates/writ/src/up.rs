@@ -92,6 +92,14 @@ impl Running {
 
 /// Starts writ; it serves when this returns.
 pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
+    // Before anything is founded: a token that is made must be shown.
+    let listener = TcpListener::bind(&up.listen).await.map_err(|e| {
+        Failure::failed(format!("cannot listen on `{}`: {e}", up.listen))
+            .hint("another program may use the port; give --listen HOST:PORT")
+    })?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| Failure::failed(format!("cannot listen: {e}")))?;
     let store = Arc::new(Sqlite::open(&up.data)?);
     let ledger = Ledger::open(store, flow::registry(), Settings::default())?;
     let secrets = private_folder(&up.data, SOURCE_SECRETS)?;
@@ -124,13 +132,6 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
             "runs were interrupted when writ stopped"
         );
     }
-    let listener = TcpListener::bind(&up.listen).await.map_err(|e| {
-        Failure::failed(format!("cannot listen on `{}`: {e}", up.listen))
-            .hint("another program may use the port; give --listen HOST:PORT")
-    })?;
-    let address = listener
-        .local_addr()
-        .map_err(|e| Failure::failed(format!("cannot listen: {e}")))?;
     let (stop, stopping) = watch::channel(false);
     let scheduler = tokio::spawn(flow::scheduler::run(control.clone(), stopping.clone()));
     let app = App::new(
