@@ -44,7 +44,7 @@ impl Client {
         self.send(Method::GET, path, None).await
     }
 
-    /// Sends a command, at most once however often it is repeated.
+    /// Sends a command.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.send(Method::POST, path, Some(body)).await
     }
