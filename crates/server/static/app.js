@@ -44,7 +44,7 @@
       return;
     }
     for (const { name } of [...old.attributes]) {
-      const kept = name === "open" || (old === main && name === "tabindex");
+      const kept = name === "open" || name === "data-sent";
       if (!fresh.hasAttribute(name) && !kept) old.removeAttribute(name);
     }
     for (const { name, value } of [...fresh.attributes]) {

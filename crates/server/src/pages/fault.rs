@@ -11,7 +11,7 @@ use crate::http::trace::Trace;
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 /// The layer around every page.
 pub(super) async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -65,6 +65,28 @@ pub(super) async fn layer(State(app): State<App>, request: Request, next: Next) 
     keep(&response, page.headers_mut());
     *page.extensions_mut() = without_problem(&response);
     page
+}
+
+/// What answers where no route is: a page for browsers; programs get their
+/// problem from the layers outside.
+#[allow(
+    clippy::unused_async,
+    reason = "a handler is asynchronous, whatever it does"
+)]
+pub(super) async fn nowhere(request: Request) -> Response {
+    let path = request.uri().path();
+    let accepted = request.headers().get(header::ACCEPT);
+    let browser = accepted
+        .and_then(|v| v.to_str().ok())
+        .is_some_and(|v| v.contains("text/html"));
+    match browser && !path.starts_with("/v1/") {
+        true => Problem::new(
+            Kind::NotFound,
+            format!("nothing is at `{}`", path.escape_debug()),
+        )
+        .into_response(),
+        false => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 /// The extensions of the answer but the problem, which is shown already.

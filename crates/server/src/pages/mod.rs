@@ -311,5 +311,7 @@ fn deciding() -> Vec<Route> {
 /// The pages, mounted at `/`.
 #[must_use]
 pub fn router(app: &App) -> Router<App> {
-    routes::mount(app, rows()).layer(from_fn_with_state(app.clone(), fault::layer))
+    routes::mount(app, rows())
+        .fallback(fault::nowhere)
+        .layer(from_fn_with_state(app.clone(), fault::layer))
 }

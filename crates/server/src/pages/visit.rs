@@ -125,6 +125,7 @@ impl Visit {
                 roles: self.caller.roles().iter().map(|r| r.to_string()).collect(),
                 tenant: name.map(|t| t.name).unwrap_or_default(),
                 csrf: self.caller.csrf(),
+                follows: self.may(Permission::LedgerRead),
                 waiting,
                 stopped: stopped
                     .iter()

@@ -76,6 +76,12 @@ fn compared(directive: &Directive, written: &Written) -> Result<(Contract, Vec<S
 
 pub(crate) async fn form(visit: Visit, Place(id): Place<String>) -> Answer<Response> {
     let directive = visit.get::<Directive>(&id).await?;
+    if !directive.is_editable() {
+        let status = directive.status;
+        let detail = format!("a directive in status `{status}` cannot be edited");
+        return Err(Problem::new(Kind::IllegalMove, detail)
+            .hint("what was agreed to is what is done; propose another one"));
+    }
     let view = EditView {
         directive: id,
         seen: directive.digest.to_string(),

@@ -21,7 +21,7 @@ use gate::access::Permission;
 use gate::budget::Line;
 use gate::directive::Status;
 use gate::{Approval, ChokePoint, CostClass, Directive, Grounding, KillSwitch, VerdictRecord};
-use kernel::{DirectiveId, Snapshot, limits};
+use kernel::{DirectiveId, PrincipalKind, Snapshot, limits};
 use ledger::DocumentQuery;
 use serde_json::Value;
 
@@ -105,7 +105,7 @@ fn budget_line(line: &Line) -> BudgetLine {
 
 fn evidence_ref(grounding: &Grounding, snapshot: Option<&Snapshot>) -> EvidenceRef {
     let mut grounds = snapshot.iter().flat_map(|s| s.grounds.iter());
-    let (label, ground) = match grounding {
+    let (given, ground) = match grounding {
         Grounding::Source {
             source_type,
             source_id,
@@ -119,8 +119,9 @@ fn evidence_ref(grounding: &Grounding, snapshot: Option<&Snapshot>) -> EvidenceR
         ),
         Grounding::Locator(locator) => (locator.clone(), grounds.find(|g| g.locator == *locator)),
     };
+    let known = ground.map(|g| format!("{} {}", g.source_type, part::short(&g.source_id)));
     EvidenceRef {
-        label,
+        label: known.unwrap_or(given),
         evidence: ground.map(|g| g.evidence.to_string()),
     }
 }
@@ -138,7 +139,13 @@ fn approval_view(names: &Names, id: String, approval: &Approval) -> ApprovalView
         because: request.because.clone(),
         needed: request.needed,
         among: request.among.iter().map(ToString::to_string).collect(),
-        barred: request.barred.iter().map(|a| names.who(a)).collect(),
+        // writ itself approves nothing, so it need not be told that it may not.
+        barred: request
+            .barred
+            .iter()
+            .filter(|a| a.kind != PrincipalKind::System)
+            .map(|a| names.who(a))
+            .collect(),
         votes: votes.collect(),
         expires_at: request.expires_at,
         decided_at: approval.decided_at,

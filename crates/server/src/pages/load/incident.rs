@@ -78,7 +78,7 @@ async fn detections(visit: &Visit, incident: &Incident) -> Answer<Vec<DetectionV
             id: id.to_string(),
             rule: format!("{} ({})", found.title, found.rule),
             severity: found.severity.to_string(),
-            at: found.window_end,
+            at: found.window_start,
             explanation: found.explanation.clone(),
             signals: found.signals.len(),
         });

@@ -64,8 +64,8 @@ pub fn waiting_rows(now: Timestamp, rows: &[ApprovalRow]) -> Markup {
                         span { "up to " (row.budget) }
                         span { "refused by silence " (part::brief_time(now, row.expires_at)) }
                     }
-                    @if let Some(first) = row.because.first() { p.hint { (text::shown(first)) } }
-                    @if let Some(closed) = &row.closed { p.hint { "Not for you: " (text::shown(closed)) } }
+                    @if let Some(first) = row.because.first() { p.hint { (text::prose(first)) } }
+                    @if let Some(closed) = &row.closed { p.hint { "Not for you: " (text::prose(closed)) } }
                 }
             }
         }

@@ -67,7 +67,8 @@ pub fn verdict(verdict: Verdict) -> Markup {
 /// The status of any aggregate, by its word.
 #[must_use]
 pub fn status(word: &str) -> Markup {
-    chip(tone_of(word), word)
+    let word = word.to_lowercase();
+    chip(tone_of(&word), &word)
 }
 
 fn tone_of(word: &str) -> Tone {

@@ -2,7 +2,9 @@
 //! decide on it.
 
 use super::evidence::{EvidenceRef, SnapshotView, evidence_refs, grounds, snapshot_panel};
-use super::gate::{BudgetLine, StopView, VerdictView, budget_effect, stops, verdict_panel};
+use super::gate::{
+    BudgetLine, StopView, VerdictView, budget_effect, stops, verdict_list, verdict_panel,
+};
 use super::part::{self, Need, Who};
 use super::{Frame, chip, json, text};
 use kernel::{Span, Timestamp};
@@ -192,7 +194,7 @@ pub fn directive_page(frame: &Frame, view: &DirectiveView) -> Markup {
                 @for subject in &view.subjects { (part::subject(subject)) " " }
                 span.hint { (text::shown(&view.kind)) " · version " (view.revision) " · by " (part::actor(&view.issued_by)) }
             }
-            @if let Some(reason) = &view.reason { p.why-status { (text::shown(reason)) } }
+            @if let Some(reason) = &view.reason { p.why-status { (text::prose(reason)) } }
         }
         div.split {
             aside.col.side {
@@ -208,9 +210,7 @@ pub fn directive_page(frame: &Frame, view: &DirectiveView) -> Markup {
                 }
                 (part::section("contract", "Contract", contract(now, view)))
                 @if !view.verdicts.is_empty() {
-                    (part::section("verdicts", "Other verdicts of the gate", html! {
-                        @for verdict in &view.verdicts { (verdict_panel(now, verdict)) }
-                    }))
+                    (part::section("verdicts", "Other verdicts of the gate", verdict_list(now, &view.verdicts)))
                 }
                 (part::section("history", "History", history(now, view)))
             }
@@ -268,7 +268,7 @@ fn decide(frame: &Frame, view: &DirectiveView) -> Markup {
         }
         @match (&view.decision, &view.approval) {
             (Decision::Open, Some(_)) => (decision_forms(frame, view)),
-            (Decision::Closed(why), _) => p.closed { (text::shown(why)) },
+            (Decision::Closed(why), _) => p.closed { (text::prose(why)) },
             (Decision::Open, None) => p.closed { "Nobody is asked to decide." },
         }
         @if view.acts.contains(&Act::Retry) {
@@ -302,16 +302,16 @@ fn approval_facts(now: Timestamp, approval: &ApprovalView) -> Markup {
             @if pending { span.hint { "silence is a refusal " (part::brief_time(now, approval.expires_at)) } }
             @else if let Some(at) = approval.decided_at { (part::brief_time(now, at)) }
         }
-        @if let Some(reason) = &approval.reason { p { (text::shown(reason)) } }
+        @if let Some(reason) = &approval.reason { p { (text::prose(reason)) } }
         @if approval.needed == 0 {
             p { "No person had to agree." }
         } @else {
             p { b { (approval.votes.len()) " of " (approval.needed) } " agreed (" (approval.among.join(", ")) "). Asked because:" }
-            ul.tight { @for reason in &approval.because { li { (text::shown(reason)) } } }
+            ul.tight { @for reason in &approval.because { li { (text::prose(reason)) } } }
         }
         @for vote in &approval.votes {
             p.vote { span.sign aria-hidden="true" { "✓ " } (part::actor(&vote.by)) " " (part::brief_time(now, vote.at))
-                @if let Some(reason) = &vote.reason { ": " (text::shown(reason)) } }
+                @if let Some(reason) = &vote.reason { ": " (text::prose(reason)) } }
         }
         @if pending && !approval.barred.is_empty() {
             p.hint { "May not approve, having written it: "
@@ -353,7 +353,7 @@ fn contract(now: Timestamp, view: &DirectiveView) -> Markup {
         ]))
         @if !view.success_metrics.is_empty() {
             h3 { "Success is" }
-            ul.tight { @for metric in &view.success_metrics { li { (text::shown(metric)) } } }
+            ul.tight { @for metric in &view.success_metrics { li { (text::prose(metric)) } } }
         }
         @if !view.constraints.is_empty() {
             h3 { "Constraints" }
@@ -369,7 +369,7 @@ fn history(now: Timestamp, view: &DirectiveView) -> Markup {
                 li {
                     p { (chip::status(&moved.to)) " " (part::time(now, moved.at)) }
                     p.hint { "by " (part::actor(&moved.by)) " · entry " (part::id_link(&moved.entry)) }
-                    @if let Some(reason) = &moved.reason { p { (text::shown(reason)) } }
+                    @if let Some(reason) = &moved.reason { p { (text::prose(reason)) } }
                 }
             }
         }

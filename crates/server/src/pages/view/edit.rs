@@ -45,7 +45,7 @@ pub fn edit_page(frame: &Frame, view: &EditView) -> Markup {
             p.hint { "You edit digest " (part::id_text(&view.seen)) ". Nothing is changed before you have seen the difference." }
         }
         @if let Some(fault) = &view.fault {
-            p.fault #fault role="alert" { span.sign aria-hidden="true" { "✕ " } (text::shown(fault)) }
+            p.fault #fault role="alert" { span.sign aria-hidden="true" { "✕ " } (text::prose(fault)) }
         }
         (part::form(frame, &format!("{here}/edit"), "edit", html! {
             input type="hidden" name="seen" value=(view.seen);

@@ -41,8 +41,8 @@ pub fn error_page(frame: &Frame, view: &ErrorView) -> Markup {
         div.problem role="alert" {
             p.code { (view.status) }
             h1 { (title) }
-            p.message { (text::shown(&sentence(&view.message))) }
-            @if let Some(hint) = &view.hint { p { (text::shown(&sentence(hint))) } }
+            p.message { (text::prose(&sentence(&view.message))) }
+            @if let Some(hint) = &view.hint { p { (text::prose(&sentence(hint))) } }
             p.actions {
                 @match &view.back {
                     Some(back) => a.button.primary href=(back) { "Back to where you were" },

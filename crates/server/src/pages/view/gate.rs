@@ -97,7 +97,7 @@ pub fn verdict_panel(now: Timestamp, view: &VerdictView) -> Markup {
                 span.hint { (text::shown(&view.target)) " · evaluated " (part::brief_time(now, view.evaluated_at)) }
             }
             @for reason in &view.withheld {
-                p.fault { span.sign aria-hidden="true" { "✕ " } "Permit withheld: " (text::shown(reason)) }
+                p.fault { span.sign aria-hidden="true" { "✕ " } "Permit withheld: " (text::prose(reason)) }
             }
             table.checks {
                 caption.sr { "Checks of the gate at " (words(&view.choke_point)) }
@@ -108,7 +108,7 @@ pub fn verdict_panel(now: Timestamp, view: &VerdictView) -> Markup {
                             th scope="row" { (text::shown(&words(&check.check))) }
                             td { (chip::verdict(check.verdict)) }
                             td {
-                                (text::shown(&check.reason))
+                                (text::prose(&check.reason))
                                 @if has_inputs(&check.inputs) {
                                     details id={ "in-" (view.id) "-" (check.check) } {
                                         summary { "What decided" span.sr { " " (words(&check.check)) } }
@@ -129,6 +129,22 @@ pub fn verdict_panel(now: Timestamp, view: &VerdictView) -> Markup {
                 ("All rules", part::id_text(&view.rules)),
                 ("Verdict", part::id_link(&view.id)),
             ]))
+        }
+    }
+}
+
+/// Verdicts in a list: those that let through are folded up.
+#[must_use]
+pub fn verdict_list(now: Timestamp, views: &[VerdictView]) -> Markup {
+    html! {
+        @for view in views {
+            details.folded id={ "fold-" (view.id) } open[view.verdict != Verdict::Allow || !view.withheld.is_empty()] {
+                summary {
+                    (chip::verdict(view.verdict)) " " (words(&view.choke_point)) " " (text::shown(&view.target)) " "
+                    (part::brief_time(now, view.evaluated_at))
+                }
+                (verdict_panel(now, view))
+            }
         }
     }
 }
@@ -159,7 +175,7 @@ pub fn budget_effect(lines: &[BudgetLine]) -> Markup {
                         @if let Some(soft) = &line.soft { span { "warns over " b { (soft) } } }
                         span { "cap " b { (line.cap) } }
                     }
-                    @if line.verdict != Verdict::Allow { p.hint { (text::shown(&line.reason)) } }
+                    @if line.verdict != Verdict::Allow { p.hint { (text::prose(&line.reason)) } }
                 }
             }
         }
@@ -176,7 +192,7 @@ pub fn stops(now: Timestamp, stops: &[StopView]) -> Markup {
         @for stop in stops {
             p {
                 (chip::chip(chip::Tone::Bad, "engaged")) " " code { (text::shown(&stop.scope)) }
-                " by " (part::actor(&stop.by)) ", " (part::brief_time(now, stop.at)) ": " (text::shown(&stop.reason))
+                " by " (part::actor(&stop.by)) ", " (part::brief_time(now, stop.at)) ": " (text::prose(&stop.reason))
             }
         }
     }

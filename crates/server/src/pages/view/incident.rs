@@ -129,13 +129,14 @@ pub fn incident_page(frame: &Frame, view: &IncidentView) -> Markup {
             p.crumb { a href="/incidents" { "Incidents" } " / " (part::full_id(&view.id)) }
             h1 { (text::shown(&view.title)) }
             p.chips { (chip::severity(&view.severity)) " " (chip::status(&view.status)) " " (part::subject(&view.subject)) " "
-                span.hint { "opened " } (part::time(now, view.created_at)) }
+                span.hint { "opened " } (part::time(now, view.created_at))
+                @if !view.moves.is_empty() { a.button.jump href="#act" { "Move it…" } } }
         }
         div.split {
             div.col {
                 (part::section("proposed", "Proposed", html! {
                     @if view.directives.is_empty() { (part::empty("Nothing is proposed for it.")) }
-                    @if let Some(summary) = &view.summary { p.hint { (text::shown(summary)) } }
+                    @if let Some(summary) = &view.summary { p.hint { (text::prose(summary)) } }
                     (directive_rows(now, &view.directives))
                 }))
                 (part::section("timeline", "Timeline", timeline(now, &view.timeline)))
@@ -177,7 +178,7 @@ fn confidence(view: &IncidentView) -> Markup {
             }
         }
         h3 { "Why promoted" }
-        ul.tight { @for reason in &view.promoted { li { (text::shown(reason)) } } }
+        ul.tight { @for reason in &view.promoted { li { (text::prose(reason)) } } }
         p.hint { "Model " (text::shown(&view.model))
             @if let Some(candidate) = &view.candidate { " · candidate " (part::id_link(candidate)) }
             @if let Some(bundle) = &view.bundle { " · bundle " (part::id_text(bundle)) } }
@@ -203,7 +204,7 @@ fn detections(now: Timestamp, detections: &[DetectionView]) -> Markup {
             @for detection in detections {
                 li {
                     p { strong { (text::shown(&detection.rule)) } " " (chip::severity(&detection.severity)) " " (part::brief_time(now, detection.at)) }
-                    p { (text::shown(&detection.explanation)) }
+                    p { (text::prose(&detection.explanation)) }
                     p.hint { (detection.signals) " signals · " (part::id_link(&detection.id)) }
                 }
             }
@@ -219,10 +220,10 @@ pub fn timeline(now: Timestamp, happenings: &[Happening]) -> Markup {
         ol.timeline {
             @for happening in happenings {
                 li.(category_class(&happening.category)) {
-                    p { strong { (text::shown(&happening.what)) } " "
+                    p { strong { (text::prose(&happening.what)) } " "
                         @if let Some(about) = &happening.about { (part::id_link(about)) " " }
                         (part::time(now, happening.at)) }
-                    @if let Some(detail) = &happening.detail { p { (text::shown(detail)) } }
+                    @if let Some(detail) = &happening.detail { p { (text::prose(detail)) } }
                     p.hint { "by " (part::actor(&happening.by)) " · entry " (part::id_link(&happening.entry)) }
                 }
             }

@@ -144,6 +144,9 @@ pub struct Viewer {
     pub tenant: String,
     /// The token that their forms carry.
     pub csrf: String,
+    /// Whether they may follow the ledger, by which pages keep themselves
+    /// current.
+    pub follows: bool,
     /// How many approvals wait.
     pub waiting: usize,
     /// The kill switch scopes that are engaged.
@@ -187,7 +190,7 @@ impl Frame {
                         (self.header(viewer))
                         (self.navigation(viewer))
                     }
-                    main #main tabindex="-1" data-live[self.viewer.is_some()] {
+                    main #main tabindex="-1" data-live[self.viewer.as_ref().is_some_and(|v| v.follows)] {
                         @if let Some(viewer) = &self.viewer { (stopped(viewer)) }
                         @if let Some(flash) = self.flash {
                             p.flash role="status" { span.sign aria-hidden="true" { "✓ " } (flash.sentence()) }

@@ -204,7 +204,7 @@ fn proof_result(proof: &ProofView) -> Markup {
                     @match seq { Some(seq) => strong { "The first bad entry is " (seq) "." }, None => strong { "The storage is damaged." } }
                     " " (entries) " entries before it hold." }
                 @if let Some(entry) = entry { p { "It is " (part::id_link(entry)) "." } }
-                ul.tight { @for fault in what { li { (text::shown(fault)) } } }
+                ul.tight { @for fault in what { li { (text::prose(fault)) } } }
             },
             ProofView::Equal { entries, states, hash } => div.proof.good role="status" {
                 p { (chip::chip(chip::Tone::Good, "equal")) " " strong { (entries) " entries fold into the same " (states) " states." } }
@@ -212,7 +212,7 @@ fn proof_result(proof: &ProofView) -> Markup {
             },
             ProofView::Differs { differences } => div.proof.bad role="alert" {
                 p { (chip::chip(chip::Tone::Bad, "differs")) " " strong { "The entries fold into other states than the live ones." } }
-                ul.tight { @for difference in differences { li { (text::shown(difference)) } } }
+                ul.tight { @for difference in differences { li { (text::prose(difference)) } } }
             },
         }
     }

@@ -23,6 +23,7 @@ pub fn login_page(frame: &Frame, view: &LoginView) -> Markup {
                 p.fault #fault role="alert" { span.sign aria-hidden="true" { "✕ " } (text::shown(fault)) }
             }
             form method="post" action="/login" {
+                input type="text" value="token" autocomplete="username" readonly hidden;
                 input type="hidden" name="next" value=(view.next);
                 div.field {
                     label for="token" { "Access token" }

@@ -30,3 +30,6 @@ pub mod sensed;
 pub mod why;
 
 pub use layout::{Flash, Frame, Section, Theme, Viewer};
+
+#[cfg(test)]
+mod tests;

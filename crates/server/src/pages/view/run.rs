@@ -1,6 +1,6 @@
 //! One run, step by step.
 
-use super::gate::{VerdictView, verdict_panel};
+use super::gate::{VerdictView, verdict_list};
 use super::part::{self, Need};
 use super::{Frame, chip, json, text};
 use kernel::Timestamp;
@@ -98,7 +98,7 @@ pub fn run_page(frame: &Frame, view: &RunView) -> Markup {
                 span.hint { (done) " of " (all) " steps · directive " (part::id_link(&view.directive)) " · started " (part::brief_time(now, view.started_at))
                     @if let Some(at) = view.ended_at { " · ended " (part::brief_time(now, at)) } }
             }
-            @if let Some(reason) = &view.reason { p.why-status { (text::shown(reason)) } }
+            @if let Some(reason) = &view.reason { p.why-status { (text::prose(reason)) } }
         }
         div.split {
             div.col {
@@ -106,9 +106,7 @@ pub fn run_page(frame: &Frame, view: &RunView) -> Markup {
                     ol.steps { @for step in &view.steps { (step_item(frame, view, step)) } }
                 }))
                 @if !view.verdicts.is_empty() {
-                    (part::section("verdicts", "The gate at each step", html! {
-                        @for verdict in &view.verdicts { (verdict_panel(now, verdict)) }
-                    }))
+                    (part::section("verdicts", "The gate at each step", verdict_list(now, &view.verdicts)))
                 }
             }
             aside.col.side {
@@ -127,7 +125,7 @@ fn step_item(frame: &Frame, view: &RunView, step: &RunStepView) -> Markup {
             p.step-head {
                 strong { @if step.phase == "compensation" { "undo " } (text::shown(&step.id)) } " " code.tag { (text::shown(&step.module)) } " " (chip::status(&step.status))
             }
-            @if let (Some(reason), true) = (&step.reason, step.attempts.is_empty()) { p { (text::shown(reason)) } }
+            @if let (Some(reason), true) = (&step.reason, step.attempts.is_empty()) { p { (text::prose(reason)) } }
             @if let Some(next) = step.next_at { p.hint { "Tried again " (part::brief_time(now, next)) } }
             @if !step.attempts.is_empty() {
                 ol.attempts {
@@ -136,7 +134,7 @@ fn step_item(frame: &Frame, view: &RunView, step: &RunStepView) -> Markup {
                             "Attempt " (attempt.number) " " (part::brief_time(now, attempt.started_at)) " "
                             @match &attempt.outcome { Some(outcome) => (chip::status(outcome)), None => (chip::chip(chip::Tone::Live, "sent, no answer yet")) }
                             @if let Some(permit) = &attempt.permit { " " span.hint { "permit " (part::id_link(permit)) } }
-                            @if let Some(reason) = &attempt.reason { p { (text::shown(reason)) } }
+                            @if let Some(reason) = &attempt.reason { p { (text::prose(reason)) } }
                         }
                     }
                 }

@@ -63,7 +63,7 @@ pub fn candidates_page(frame: &Frame, view: &Listing<CandidateRow>) -> Markup {
                         @if let Some((confidence, band)) = &row.confidence { " " span.hint { "confidence " (format!("{confidence:.2}")) " " (band) } } }
                     p.row-facts { @for rule in &row.rules { code.tag { (text::shown(rule)) } } (part::brief_time(now, row.opened_at))
                         @if let Some(incident) = &row.incident { span { "became " (part::id_link(incident)) } } }
-                    @for reason in &row.reasons { p { (text::shown(reason)) } }
+                    @for reason in &row.reasons { p { (text::prose(reason)) } }
                 }
             }
         }

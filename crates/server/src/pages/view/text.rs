@@ -39,6 +39,25 @@ pub fn pieces(text: &str) -> Markup {
     }
 }
 
+/// A sentence of ours: what stands in backticks is set apart, and an id there
+/// is cut for the eye and linked to its page.
+#[must_use]
+pub fn prose(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    let paired = parts.len() % 2 == 1;
+    html! {
+        bdi {
+            @if !paired { (pieces(text)) } @else {
+                @for (at, piece) in parts.iter().enumerate() {
+                    @if at % 2 == 0 { (pieces(piece)) }
+                    @else if super::part::page_of(piece).is_some() { (super::part::id_link(piece)) }
+                    @else { code.tag { (pieces(piece)) } }
+                }
+            }
+        }
+    }
+}
+
 /// The same as plain text, for attributes and titles.
 #[must_use]
 pub fn plain(text: &str) -> String {
@@ -119,6 +138,22 @@ mod tests {
             assert_eq!(shown(given).into_string(), whole, "{given:?}");
         }
         assert_eq!(plain("a\u{202e}\u{7}"), "aU+202EU+0007");
+    }
+
+    #[test]
+    fn backticks_set_apart_and_escape() {
+        for (given, expected) in [
+            ("no ticks", "no ticks"),
+            ("a `b` c", "a <code class=\"tag\">b</code> c"),
+            ("a `<b>`", "a <code class=\"tag\">&lt;b&gt;</code>"),
+            ("odd ` tick <b>", "odd ` tick &lt;b&gt;"),
+        ] {
+            let whole = format!("<bdi>{expected}</bdi>");
+            assert_eq!(prose(given).into_string(), whole, "{given}");
+        }
+        let id = "dir_00000000000070008000000012345678";
+        let linked = prose(&format!("proposes `{id}`")).into_string();
+        assert!(linked.contains(&format!("href=\"/directives/{id}\"")));
     }
 
     #[test]
