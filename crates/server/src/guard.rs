@@ -81,18 +81,12 @@ fn late(seconds: u64) -> Problem {
 /// Who asks, when they may.
 async fn admit(watch: &Watch, request: &Parts) -> Result<Option<Caller>, Problem> {
     let Watch { app, facts } = watch;
-    let (identity, allowed): (bool, fn(&App, &Caller, Guard) -> Result<(), Problem>) =
-        match facts.guard {
-            Guard::Open | Guard::Source => (false, |_, _, _| Ok(())),
-            Guard::SignedIn => (true, |_, _, _| Ok(())),
-            Guard::Own(_) | Guard::Installation(_) => (true, permitted),
-        };
-    let caller = match identity {
-        false => None,
-        true => {
+    let caller = match facts.guard {
+        Guard::Open | Guard::Source => None,
+        Guard::SignedIn | Guard::Own(_) | Guard::Installation(_) => {
             let found = auth::identify(app, &request.headers).await?;
             let caller = found.ok_or_else(|| Problem::unauthenticated("nobody is known to ask"))?;
-            allowed(app, &caller, facts.guard)?;
+            permitted(app, &caller, facts.guard)?;
             genuine(facts, &caller, request)?;
             if !app.rates().take(caller.key(), Instant::now()) {
                 return Err(Problem::new(

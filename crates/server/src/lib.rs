@@ -36,11 +36,15 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// The whole application.
-#[must_use]
 pub fn router(app: App) -> Router {
-    Router::new()
-        .merge(routes::mount(&app, routes::rows()))
-        .merge(pages::router(&app))
+    let routes = routes::mount(&app, routes::rows()).merge(pages::router(&app));
+    dressed(app, routes)
+}
+
+/// These routes within the layers that every route shares, from the inside
+/// out: guarding headers, panics as problems, traces and the access log.
+pub fn dressed(app: App, routes: Router<App>) -> Router {
+    routes
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
         .layer(from_fn(http::trace::guard_headers))
         .layer(CatchPanicLayer::custom(http::trace::panicked))

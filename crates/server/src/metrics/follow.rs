@@ -170,13 +170,21 @@ impl Followed {
 
     fn verdict(&self, tenant: &str, entry: &Entry) {
         let payload: Value = serde_json::from_str(&entry.payload).unwrap_or_default();
-        let text = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
-        let point = text(&payload["question"]["choke_point"]);
-        let verdict = text(&payload["verdict"]);
+        let text = |value: &Value, pointer: &str| {
+            let found = value.pointer(pointer).and_then(Value::as_str);
+            found.unwrap_or("unknown").to_owned()
+        };
+        let point = text(&payload, "/question/choke_point");
+        let verdict = text(&payload, "/verdict");
         let labels = [tenant, &point, &verdict];
         self.evaluations.with_label_values(&labels).inc();
-        for result in payload["results"].as_array().into_iter().flatten() {
-            let (check, verdict) = (text(&result["check"]), text(&result["verdict"]));
+        for result in payload
+            .get("results")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let (check, verdict) = (text(result, "/check"), text(result, "/verdict"));
             let labels = [tenant, &check, &verdict];
             self.checks.with_label_values(&labels).inc();
         }
@@ -201,7 +209,11 @@ impl Followed {
         match ended {
             "started" => {
                 let payload: Value = serde_json::from_str(&entry.payload).unwrap_or_default();
-                let module = payload["module"].as_str().unwrap_or("unknown").to_owned();
+                let module = payload
+                    .get("module")
+                    .and_then(Value::as_str)
+                    .unwrap_or("unknown")
+                    .to_owned();
                 place.begin(step, entry.at, module);
             }
             "succeeded" | "failed" | "retry_scheduled" | "unknown" => {

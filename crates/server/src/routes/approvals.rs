@@ -25,13 +25,13 @@ pub(super) fn rows() -> Vec<Route> {
             "/v1/approvals",
             read,
             "what waits for a person, and what was decided",
-            approvals::list,
+            stored::list,
         )
         .parameters(&PAGING)
         .parameters(&FILTERS)
         .gives(Gives::Page)
         .lane(Lane::Urgent),
-        Route::get("/v1/approvals/{id}", read, "one approval", approvals::get)
+        Route::get("/v1/approvals/{id}", read, "one approval", stored::get)
             .gives(Gives::Resource)
             .lane(Lane::Urgent),
         Route::post(
@@ -61,7 +61,7 @@ pub(super) fn rows() -> Vec<Route> {
     ]
 }
 
-mod approvals {
+mod stored {
     super::readable!("approval");
 }
 

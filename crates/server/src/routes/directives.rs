@@ -26,7 +26,7 @@ pub(super) fn rows() -> Vec<Route> {
     let propose = Guard::Own(Permission::DirectivePropose);
     let control = Guard::Own(Permission::DirectiveControl);
     vec![
-        Route::get("/v1/directives", read, "directives", directives::list)
+        Route::get("/v1/directives", read, "directives", stored::list)
             .parameters(&PAGING)
             .parameters(&FILTERS)
             .gives(Gives::Page),
@@ -38,13 +38,8 @@ pub(super) fn rows() -> Vec<Route> {
         )
         .body::<NewDirective>()
         .creates(),
-        Route::get(
-            "/v1/directives/{id}",
-            read,
-            "one directive",
-            directives::get,
-        )
-        .gives(Gives::Resource),
+        Route::get("/v1/directives/{id}", read, "one directive", stored::get)
+            .gives(Gives::Resource),
         Route::post(
             "/v1/directives/{id}/propose",
             propose,
@@ -118,7 +113,7 @@ pub(super) fn rows() -> Vec<Route> {
     ]
 }
 
-mod directives {
+mod stored {
     super::readable!("directive");
 }
 mod verdicts {

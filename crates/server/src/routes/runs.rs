@@ -27,8 +27,8 @@ pub(super) fn rows() -> Vec<Route> {
             .gives(Gives::Page)
     };
     vec![
-        listed(Route::get("/v1/runs", run, "runs", runs::list)),
-        Route::get("/v1/runs/{id}", run, "one run", runs::get).gives(Gives::Resource),
+        listed(Route::get("/v1/runs", run, "runs", stored::list)),
+        Route::get("/v1/runs/{id}", run, "one run", stored::get).gives(Gives::Resource),
         Route::post(
             "/v1/runs/{id}/resolve",
             control,
@@ -71,7 +71,7 @@ pub(super) fn rows() -> Vec<Route> {
     ]
 }
 
-mod runs {
+mod stored {
     super::readable!("run");
 }
 mod counters {

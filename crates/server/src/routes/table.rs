@@ -210,7 +210,6 @@ impl Route {
 }
 
 /// The router of these rows, each behind its guard.
-#[must_use]
 pub fn mount(app: &App, rows: Vec<Route>) -> Router<App> {
     rows.into_iter().fold(Router::new(), |router, row| {
         let path = row.facts.path;

@@ -10,6 +10,7 @@ mod commands;
 mod control_loop;
 mod events;
 mod openapi;
+mod overload;
 mod pages_guard;
 mod reading;
 mod webhooks;
