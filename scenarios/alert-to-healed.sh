@@ -5,14 +5,14 @@
 #
 # By hand: WRIT=target/debug/writ bash scenarios/alert-to-healed.sh
 # Everything it leaves stands in $WORK; ids and times stand in $WORK/log.
-# Needs: prometheus-alertmanager, amtool, curl, python3.
+# Needs: prometheus-alertmanager, amtool, python3.
 set -Eeuo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scenarios/lib/common.sh
 source "$here/lib/common.sh"
 # shellcheck source=scenarios/lib/story.sh
 source "$here/lib/story.sh"
-needs prometheus-alertmanager amtool curl python3
+needs prometheus-alertmanager amtool python3
 
 patient_up
 pack_for_patient

@@ -8,14 +8,14 @@
 # SEED=N repeats the random times of an earlier run; the seed stands in
 # $WORK/log and in the message of a failure. Everything it leaves stands in
 # $WORK.
-# Needs: prometheus-alertmanager, amtool, curl, python3.
+# Needs: prometheus-alertmanager, amtool, python3.
 set -Eeuo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scenarios/lib/common.sh
 source "$here/lib/common.sh"
 # shellcheck source=scenarios/lib/story.sh
 source "$here/lib/story.sh"
-needs prometheus-alertmanager amtool curl python3
+needs prometheus-alertmanager amtool python3
 
 SEED=${SEED:-$((RANDOM % 30000 + 1))}
 RANDOM=$SEED
@@ -115,12 +115,17 @@ kill_soon() {
     end KILL "$WRIT_PID"
     writ_start
 }
+note "kill -9 $WRIT_PID"
+end KILL "$WRIT_PID"
 alerts_begin search
+sleep 1
+writ_start
 for _ in 1 2 3; do
     kill_soon 700
 done
 writ_wait
 directive=$(waiting_for search)
+say "dead when the alerts about search came, and killed three times then: Alertmanager told it again"
 digest=$("$WRIT" --json show "$directive" | at state.digest)
 stutter &
 STUTTER_PID=$!
@@ -150,6 +155,7 @@ writ_wait
 end TERM "$STUTTER_PID"
 kill -s CONT "$PATIENT_PID"
 until_true 30 "the directive for search is complete" has_status "$directive" complete
+note "interrupted: $("$WRIT" --json ledger entries --kind run.step_retry_scheduled | at items.#) attempts of steps"
 say "killed $kills times at random while search was mended: the directive is complete"
 say "    the patient's record: $(patient_record search)"
 say "    directives for search: $(count directives --subject service/search), runs in all: $(count runs)"

@@ -6,14 +6,14 @@
 #
 # By hand: WRIT=target/debug/writ bash scenarios/refusals.sh
 # Everything it leaves stands in $WORK; ids and times stand in $WORK/log.
-# Needs: prometheus-alertmanager, amtool, curl, python3.
+# Needs: prometheus-alertmanager, amtool, python3.
 set -Eeuo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scenarios/lib/common.sh
 source "$here/lib/common.sh"
 # shellcheck source=scenarios/lib/story.sh
 source "$here/lib/story.sh"
-needs prometheus-alertmanager amtool curl python3
+needs prometheus-alertmanager amtool python3
 
 some_id=inc_$(printf '0%.0s' {1..63})1
 
@@ -60,9 +60,7 @@ say "writ twice on one data directory:"
 refused 1 "$WRIT" up --data "$WORK/data" --listen 127.0.0.1:0
 say "a port that is in use:"
 refused 1 "$WRIT" up --data "$WORK/other" --listen "127.0.0.1:$WRIT_PORT"
-say "a webhook with a wrong token: HTTP status $(curl -s -o "$WORK/webhook.json" -w '%{http_code}' \
-    -H 'Authorization: Bearer wrong' -H 'Content-Type: application/json' -d '{}' \
-    "$WRIT_SERVER/v1/ingest/$TENANT/alertmanager")"
+say "a webhook with a wrong token: HTTP status $(post "$WRIT_SERVER/v1/ingest/$TENANT/alertmanager" wrong '{}')"
 
 SECOND=$(person "second admin" admin)
 APPROVER=$(person "an approver" approver)

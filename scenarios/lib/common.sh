@@ -90,7 +90,7 @@ needs() {
     local program
     for program in "$@"; do
         command -v "$program" >/dev/null ||
-            fail "\`$program\` is not installed; see docs/ or run the project's setup"
+            fail "\`$program\` is not installed; README.md says how to get what the tests need"
     done
 }
 
@@ -100,6 +100,25 @@ free_port() {
 s = socket.socket()
 s.bind(("127.0.0.1", 0))
 print(s.getsockname()[1])'
+}
+
+# What a GET of this URL answers; fails unless it is 200.
+fetch() {
+    python3 -c 'import sys, urllib.request
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+sys.stdout.write(opener.open(sys.argv[1], timeout=5).read().decode())' "$1" 2>>"$LOG"
+}
+
+# The HTTP status of a POST of JSON with a bearer token: `post URL TOKEN JSON`.
+post() {
+    python3 -c 'import sys, urllib.error, urllib.request
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+headers = {"Authorization": "Bearer " + sys.argv[2], "Content-Type": "application/json"}
+request = urllib.request.Request(sys.argv[1], sys.argv[3].encode(), headers)
+try:
+    print(opener.open(request, timeout=5).status)
+except urllib.error.HTTPError as refusal:
+    print(refusal.code)' "$@"
 }
 
 # The member at a path of the JSON on standard input: `at items.0.id`. The

@@ -16,7 +16,7 @@ patient_up() {
 
 # What the patient's own record says of a service.
 patient_says() {
-    curl -sSf --max-time 5 "$PATIENT/services/$1"
+    fetch "$PATIENT/services/$1"
 }
 
 # How often each idempotency key was asked to mitigate and took effect, and
@@ -125,7 +125,7 @@ YAML
         --web.listen-address="127.0.0.1:$port" --log.level=debug \
         >>"$WORK/alertmanager.log" 2>&1 &
     remember $!
-    until_true 15 "Alertmanager is ready" curl -sSf --max-time 2 "$ALERTMANAGER/-/ready"
+    until_true 15 "Alertmanager is ready" fetch "$ALERTMANAGER/-/ready"
     note "Alertmanager: $ALERTMANAGER (pid $!)"
 }
 
