@@ -9,6 +9,10 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
+/// What a command came to: the positions of its first and last entry, if it
+/// wrote any, or its refusal.
+pub(crate) type Written = Result<Option<(u64, u64)>, Refusal>;
+
 /// A command that waits for its turn.
 pub(crate) trait Job: Send {
     /// Its circumstances.
@@ -16,7 +20,7 @@ pub(crate) trait Job: Send {
     /// Decides; the answer is kept until [`Job::answer`].
     fn decide(&mut self, unit: &mut Unit<'_>) -> Result<(), Refusal>;
     /// Sends the answer: of the decision, or the fault that took its place.
-    fn answer(self: Box<Self>, written: Result<Option<(u64, u64)>, Refusal>);
+    fn answer(self: Box<Self>, written: Written);
 }
 
 /// Commands in one group at most.
@@ -94,7 +98,7 @@ impl Committer {
         &self,
         cache: &mut Cache,
         jobs: &mut [Box<dyn Job>],
-    ) -> Result<Vec<Result<Option<(u64, u64)>, Refusal>>, StoreFault> {
+    ) -> Result<Vec<Written>, StoreFault> {
         let mut group = Group::new(self.store.as_ref(), &self.runtime, cache);
         let mut written = Vec::with_capacity(jobs.len());
         for job in jobs.iter_mut() {

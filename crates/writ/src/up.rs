@@ -141,6 +141,7 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
             version: env!("CARGO_PKG_VERSION"),
         },
     )?;
+    app.watch_scheduler(scheduler.abort_handle());
     let server = tokio::spawn(server::serve(listener, app, stopped(stopping)));
     let running = Running {
         address,
