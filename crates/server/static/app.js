@@ -150,18 +150,17 @@
   // A text that is being written, and the answer to a question, stay as they are.
   const still = $("form.edit, form.confirm, [data-still]");
   if (live && "live" in main.dataset && !still) {
-    let lost = false;
     let source;
     const connect = () => {
       source = new EventSource("/v1/events");
       source.onopen = () => {
         state("on", "live");
-        if (lost) soon();
-        lost = false;
+        // What happened between the making of the page and now is not among
+        // the events.
+        soon();
       };
       source.onmessage = soon;
       source.onerror = () => {
-        lost = true;
         state("off", "reconnecting");
         if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
       };
@@ -169,10 +168,7 @@
     connect();
     addEventListener("pagehide", () => source.close());
     addEventListener("pageshow", (event) => {
-      if (event.persisted) {
-        connect();
-        soon();
-      }
+      if (event.persisted) connect();
     });
   }
   if (new URLSearchParams(location.search).has("done")) {

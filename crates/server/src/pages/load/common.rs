@@ -105,7 +105,7 @@ pub(super) fn paging(visit: &Visit, route: &str) -> Answer<Paging> {
 /// by.
 pub(super) fn share(part: &Amount, cap: &Amount) -> u32 {
     let thousandths = match (part, cap) {
-        (Amount::Money(part), Amount::Money(cap)) => {
+        (Amount::Money(part), Amount::Money(cap)) if part.currency() == cap.currency() => {
             let scaled = part.amount().checked_mul(1_000.into());
             scaled
                 .and_then(|s| s.checked_div(cap.amount()))

@@ -40,7 +40,7 @@ pub fn edit_page(frame: &Frame, view: &EditView) -> Markup {
     let here = format!("/directives/{}", text::segment(&view.directive));
     let body = html! {
         header.title {
-            p.crumb { a href="/directives" { "Directives" } " / " a href=(here) { (part::short(&view.directive)) } }
+            p.crumb { a href="/directives" { "Directives" } " / " a href=(here) { (text::pieces(&part::short(&view.directive))) } }
             h1 { "Edit the contract" }
             p.hint { "You edit digest " (part::id_text(&view.seen)) ". Nothing is changed before you have seen the difference." }
         }
@@ -70,7 +70,7 @@ pub fn confirm_page(frame: &Frame, view: &ConfirmView) -> Markup {
     let here = format!("/directives/{}", text::segment(&view.directive));
     let body = html! {
         header.title {
-            p.crumb { a href="/directives" { "Directives" } " / " a href=(here) { (part::short(&view.directive)) } }
+            p.crumb { a href="/directives" { "Directives" } " / " a href=(here) { (text::pieces(&part::short(&view.directive))) } }
             h1 { "Replace the contract?" }
             p { "Changes: " b { (text::shown(&view.changed.join(", "))) } ". A pending approval is void, and the gate is asked again." }
         }

@@ -93,14 +93,14 @@ pub fn verdict_panel(now: Timestamp, view: &VerdictView) -> Markup {
         div.verdict id={ "verdict-" (view.id) } {
             p.verdict-head {
                 (chip::verdict(view.verdict)) " "
-                strong { (words(&view.choke_point)) } " "
+                strong { (text::pieces(&words(&view.choke_point))) } " "
                 span.hint { (text::shown(&view.target)) " · evaluated " (part::brief_time(now, view.evaluated_at)) }
             }
             @for reason in &view.withheld {
                 p.fault { span.sign aria-hidden="true" { "✕ " } "Permit withheld: " (text::prose(reason)) }
             }
             table.checks {
-                caption.sr { "Checks of the gate at " (words(&view.choke_point)) }
+                caption.sr { "Checks of the gate at " (text::pieces(&words(&view.choke_point))) }
                 thead { tr { th scope="col" { "Check" } th scope="col" { "Result" } th scope="col" { "Why" } } }
                 tbody {
                     @for check in &view.checks {
@@ -111,7 +111,7 @@ pub fn verdict_panel(now: Timestamp, view: &VerdictView) -> Markup {
                                 (text::prose(&check.reason))
                                 @if has_inputs(&check.inputs) {
                                     details id={ "in-" (view.id) "-" (check.check) } {
-                                        summary { "What decided" span.sr { " " (words(&check.check)) } }
+                                        summary { "What decided" span.sr { " " (text::pieces(&words(&check.check))) } }
                                         (json::pretty(&check.inputs))
                                     }
                                 }
@@ -140,7 +140,7 @@ pub fn verdict_list(now: Timestamp, views: &[VerdictView]) -> Markup {
         @for view in views {
             details.folded id={ "fold-" (view.id) } open[view.verdict != Verdict::Allow || !view.withheld.is_empty()] {
                 summary {
-                    (chip::verdict(view.verdict)) " " (words(&view.choke_point)) " " (text::shown(&view.target)) " "
+                    (chip::verdict(view.verdict)) " " (text::pieces(&words(&view.choke_point))) " " (text::shown(&view.target)) " "
                     (part::brief_time(now, view.evaluated_at))
                 }
                 (verdict_panel(now, view))

@@ -275,7 +275,7 @@ pub fn entry_page(frame: &Frame, view: &EntryView) -> Markup {
                         ("Caused by", link(view.causation.as_deref())),
                         ("Directive", link(view.directive.as_deref())),
                         ("Snapshot", link(view.snapshot.as_deref())),
-                        ("Trace", html! { a.id href={ "/ledger?trace=" (text::segment(&view.trace_id)) } title=(view.trace_id) { (part::short(&view.trace_id)) } }),
+                        ("Trace", html! { a.id href={ "/ledger?trace=" (text::segment(&view.trace_id)) } title=(text::plain(&view.trace_id)) { (text::pieces(&part::short(&view.trace_id))) } }),
                     ]))
                     p { a href={ "/why/" (text::segment(&row.id)) } { "Why did this happen?" } }
                     nav.pager aria-label="Neighbours" {

@@ -116,7 +116,7 @@ pub fn page_of(id: &str) -> Option<String> {
 pub fn id_link(id: &str) -> Markup {
     html! {
         @match page_of(id) {
-            Some(href) => a.id href=(href) title=(id) { (short(id)) },
+            Some(href) => a.id href=(href) title=(id) { (text::pieces(&short(id))) },
             None => (id_text(id)),
         }
     }
@@ -178,7 +178,7 @@ pub fn facts(rows: &[(&str, Markup)]) -> Markup {
 pub fn section(id: &str, title: &str, body: Markup) -> Markup {
     html! {
         section.card id=(id) aria-labelledby={ (id) "-h" } {
-            h2 id={ (id) "-h" } { (title) }
+            h2 id={ (id) "-h" } { (text::pieces(title)) }
             (body)
         }
     }

@@ -47,7 +47,7 @@ pub fn principals_page(frame: &Frame, rows: &[PrincipalRow]) -> Markup {
             @for row in rows {
                 li.row {
                     p.row-name { strong { (text::shown(&row.name)) } }
-                    p.row-marks { (chip::status(&row.status)) " " span.hint { (row.kind) } " " @for role in &row.roles { code.tag { (role) } " " } }
+                    p.row-marks { (chip::status(&row.status)) " " span.hint { (text::pieces(&row.kind)) } " " @for role in &row.roles { code.tag { (role) } " " } }
                     p.row-facts { (part::full_id(&row.id)) }
                     @if !row.keys.is_empty() {
                         ul.tight {

@@ -43,6 +43,10 @@ const HOSTILE: &str =
 fn h() -> String {
     HOSTILE.to_owned()
 }
+/// What writ itself words: names of enumerations, amounts, hashes.
+fn own() -> String {
+    "own".to_owned()
+}
 fn hs() -> Vec<String> {
     vec![h(), h()]
 }
@@ -72,7 +76,7 @@ fn frame() -> Frame {
         theme: Theme::System,
         viewer: Some(Viewer {
             name: h(),
-            roles: hs(),
+            roles: vec![own()],
             tenant: h(),
             csrf: "0a".into(),
             follows: true,
@@ -150,8 +154,8 @@ fn directive() -> DirectiveView {
         subjects: hs(),
         constraints: vec![(h(), value())],
         success_metrics: hs(),
-        budget: h(),
-        cost: h(),
+        budget: own(),
+        cost: own(),
         timebox: Span::from_secs(60),
         action_class: h(),
         drafted_at: at(),
@@ -163,7 +167,7 @@ fn directive() -> DirectiveView {
             module: h(),
             traits: hs(),
             input: value(),
-            cost: h(),
+            cost: own(),
             evidence: vec![EvidenceRef {
                 label: h(),
                 evidence: Some(h()),
@@ -176,11 +180,11 @@ fn directive() -> DirectiveView {
             budget: h(),
             verdict: Verdict::Warn,
             reason: h(),
-            before: h(),
-            amount: h(),
-            after: h(),
-            soft: Some(h()),
-            cap: h(),
+            before: own(),
+            amount: own(),
+            after: own(),
+            soft: Some(own()),
+            cap: own(),
             gauge: Gauge::default(),
         }],
         stopped: vec![StopView {
@@ -195,7 +199,7 @@ fn directive() -> DirectiveView {
             status: "pending".into(),
             because: hs(),
             needed: 1,
-            among: hs(),
+            among: vec![own()],
             barred: vec![who()],
             votes: vec![VoteView {
                 by: who(),
@@ -230,7 +234,7 @@ fn directive_row() -> DirectiveRow {
         objective: h(),
         status: h(),
         subject: h(),
-        budget: h(),
+        budget: own(),
         issued_by: who(),
         drafted_at: at(),
     }
@@ -267,7 +271,7 @@ fn approval_row() -> ApprovalRow {
         objective: h(),
         subject: h(),
         status: h(),
-        budget: h(),
+        budget: own(),
         modules: hs(),
         verdict: Some(Verdict::Allow),
         because: hs(),
@@ -283,7 +287,7 @@ fn entry_row() -> EntryRow {
         seq: 1,
         id: h(),
         kind: h(),
-        category: h(),
+        category: own(),
         stream: h(),
         at: at(),
         actor: who(),
@@ -297,10 +301,10 @@ fn counter() -> CounterRow {
         value: h(),
         period: h(),
         standing: h(),
-        consumed: h(),
-        reserved: h(),
-        soft: Some(h()),
-        hard: h(),
+        consumed: own(),
+        reserved: own(),
+        soft: Some(own()),
+        hard: own(),
         gauge: Gauge::default(),
     }
 }
@@ -310,7 +314,7 @@ fn happening() -> Happening {
         at: at(),
         what: h(),
         detail: Some(h()),
-        category: h(),
+        category: own(),
         by: who(),
         entry: h(),
         about: Some(h()),
@@ -320,7 +324,7 @@ fn happening() -> Happening {
 fn listing<R>(row: R) -> Listing<R> {
     Listing {
         rows: vec![row],
-        statuses: hs(),
+        statuses: vec![own()],
         status: Some(h()),
         pager: pager(),
     }
@@ -335,7 +339,7 @@ fn incident() -> IncidentView {
         subject: h(),
         created_at: at(),
         confidence: Ratio::ONE,
-        band: h(),
+        band: own(),
         model: h(),
         factors: vec![FactorView {
             name: h(),
@@ -364,7 +368,7 @@ fn incident() -> IncidentView {
         timeline: vec![happening()],
         moves: vec![MoveForm {
             action: h(),
-            label: h(),
+            label: own(),
             reason: Need::Required,
         }],
     }
@@ -430,9 +434,9 @@ fn ledger(proof: ProofView) -> LedgerView {
     LedgerView {
         head: (1, h()),
         rows: vec![entry_row()],
-        categories: hs(),
+        categories: vec![own()],
         filter: EntryFilter {
-            category: h(),
+            category: own(),
             kind: h(),
             subject: h(),
             directive: h(),
@@ -493,7 +497,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
         subject: h(),
         status: h(),
         reasons: hs(),
-        confidence: Some((Ratio::ONE, h())),
+        confidence: Some((Ratio::ONE, own())),
         rules: hs(),
         incident: Some(h()),
         opened_at: at(),
@@ -513,7 +517,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
         version: h(),
         description: h(),
         hash: h(),
-        hashes: vec![(h(), h())],
+        hashes: vec![(own(), h())],
         loaded_at: at(),
         groups: vec![GroupView {
             title: h(),
@@ -527,7 +531,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
         id: h(),
         name: h(),
         kind: h(),
-        roles: hs(),
+        roles: vec![own()],
         status: h(),
         keys: vec![KeyRow {
             id: h(),
@@ -551,8 +555,8 @@ fn pages() -> Vec<(&'static str, Markup)> {
             name: h(),
             scope: h(),
             period: h(),
-            soft: Some(h()),
-            hard: h(),
+            soft: Some(own()),
+            hard: own(),
         }],
     };
     let approvals = ApprovalsView {
@@ -568,7 +572,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
     let confirm = ConfirmView {
         directive: h(),
         seen: h(),
-        before: h(),
+        before: own(),
         after: format!("{HOSTILE}\n{HOSTILE}"),
         changed: hs(),
         may_approve: true,
@@ -576,7 +580,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
     let why = WhyView {
         start: h(),
         chapters: vec![Chapter {
-            question: h(),
+            question: own(),
             reasons: vec![ReasonView {
                 row: entry_row(),
                 sentence: h(),
@@ -657,7 +661,10 @@ fn hostile_text_stays_text_on_every_page() {
         }
         let read = readable(&page);
         for hidden in ['\u{202e}', '\u{0}', '\u{7}'] {
-            assert!(!read.contains(hidden), "{name}: {hidden:?}");
+            let near = read
+                .find(hidden)
+                .map(|at| read.get(at.saturating_sub(60)..at));
+            assert_eq!(near, None, "{name}: {hidden:?}");
         }
         assert!(read.contains("U+202E"), "{name}: what is hidden is shown");
     }
