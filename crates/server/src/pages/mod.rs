@@ -309,7 +309,6 @@ fn deciding() -> Vec<Route> {
 }
 
 /// The pages, mounted at `/`.
-#[must_use]
 pub fn router(app: &App) -> Router<App> {
     routes::mount(app, rows())
         .fallback(fault::nowhere)
