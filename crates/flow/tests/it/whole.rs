@@ -62,7 +62,7 @@ async fn alerts_become_an_approved_act_and_a_closed_incident() {
 
     assert!(control.tick().await.unwrap().is_empty());
     checks::all(&control).await;
-    assert_eq!(status(&control, tenant, id).await, Status::Completed);
+    assert_eq!(status(&control, tenant, id).await, Status::Complete);
     let (_, run) = control.only::<Run>(tenant).await;
     assert_eq!(run.status, RunStatus::Completed);
     let effects = control.world.http.effects();
@@ -171,7 +171,7 @@ async fn the_kill_switch_between_approval_and_start_holds_it_back() {
         release(&control, tenant, &scope).await;
         control.pass(Span::from_secs(60)).await.unwrap();
         checks::all(&control).await;
-        assert_eq!(status(&control, tenant, id).await, Status::Completed);
+        assert_eq!(status(&control, tenant, id).await, Status::Complete);
         assert_eq!(control.world.http.effects().len(), 2, "{scope}");
     }
 }
@@ -207,7 +207,7 @@ async fn the_kill_switch_between_two_steps_stops_the_second() {
     resumed.unwrap();
     control.pass(Span::from_secs(60)).await.unwrap();
     checks::all(&control).await;
-    assert_eq!(status(&control, tenant, id).await, Status::Completed);
+    assert_eq!(status(&control, tenant, id).await, Status::Complete);
     assert_eq!(control.world.http.effects().len(), 2);
 }
 
@@ -247,7 +247,7 @@ async fn what_was_edited_is_what_runs() {
     control.approve(tenant, &bob, new).await.unwrap();
     control.pass(Span::from_secs(10)).await.unwrap();
     checks::all(&control).await;
-    assert_eq!(status(&control, tenant, id).await, Status::Completed);
+    assert_eq!(status(&control, tenant, id).await, Status::Complete);
     let effects = control.world.http.effects();
     assert_eq!(effects.len(), 1);
     assert_eq!(effects[0].body["mode"], "slow");
@@ -281,7 +281,7 @@ async fn silence_is_a_refusal() {
     control.approve(tenant, &ann, approval).await.unwrap();
     control.pass(Span::from_secs(1)).await.unwrap();
     checks::all(&control).await;
-    assert_eq!(status(&control, tenant, id).await, Status::Completed);
+    assert_eq!(status(&control, tenant, id).await, Status::Complete);
 }
 
 #[tokio::test]
@@ -332,7 +332,7 @@ async fn a_run_that_outlives_its_timebox_is_undone() {
     let said = control
         .run(tenant, &ann, move |unit, _| {
             let phase = act::Phase::Step;
-            let resolution = act::run::events::Resolution::Failed;
+            let resolution = act::run::Resolution::Failed;
             act::engine::resolve_unknown(unit, &modules, run, phase, "note", resolution, "I looked")
         })
         .await;
@@ -389,7 +389,18 @@ async fn the_policy_blocks() {
     assert!(control.pending(tenant).await.is_empty());
     // All validators ran and are recorded, although the policy said no.
     let (_, verdict) = control.only::<VerdictRecord>(tenant).await;
-    assert_eq!(verdict.given.checks.len(), 4, "{:?}", verdict.given);
+    let checks: Vec<_> = verdict
+        .given
+        .results
+        .iter()
+        .map(|r| r.check.as_str())
+        .collect();
+    let validators = ["freshness", "grounding", "contradiction", "compliance"];
+    assert_eq!(checks[..4], validators);
+    assert!(
+        checks.contains(&"policy") && checks.contains(&"budget"),
+        "{checks:?}"
+    );
 }
 
 #[tokio::test]
@@ -412,7 +423,7 @@ async fn a_policy_on_steps_blocks_what_was_approved() {
 
 #[tokio::test]
 async fn the_hard_cap_blocks() {
-    // Each directive may cost 2 EUR and costs 1.10 EUR.
+    // Each directive costs 1.10 EUR: the fourth would make it 4.40 EUR.
     let sample = Sample {
         tenant_hard: "4 EUR".into(),
         ..Sample::default()
@@ -432,16 +443,16 @@ async fn the_hard_cap_blocks() {
         let all = control.all::<Directive>(tenant).await;
         ends.push(all.last().unwrap().1.status);
     }
-    use Status::{Blocked, Completed};
-    assert_eq!(ends, [Completed, Completed, Blocked, Blocked]);
-    assert_eq!(control.world.http.effects().len(), 4);
+    use Status::{Blocked, Complete};
+    assert_eq!(ends, [Complete, Complete, Complete, Blocked]);
+    assert_eq!(control.world.http.effects().len(), 6);
     // The next day the budget starts anew.
     control.pass(Span::from_secs(24 * 60 * 60)).await.unwrap();
     let (id, approval) = control.incident(tenant, "press-5").await;
     control.approve(tenant, &ann, approval).await.unwrap();
     control.pass(Span::from_secs(2)).await.unwrap();
     checks::all(&control).await;
-    assert_eq!(status(&control, tenant, id).await, Completed);
+    assert_eq!(status(&control, tenant, id).await, Complete);
 }
 
 #[tokio::test]

@@ -1,0 +1,28 @@
+//! For tests only: a twin of every port and of storage, with faults on demand,
+//! a small pack, and a harness that drives the same control loop as production
+//! by hand and checks after each step what must never break. Nothing ships
+//! with it.
+
+mod disk;
+pub mod store;
+
+mod clock;
+mod dice;
+mod entropy;
+mod http;
+mod secrets;
+
+pub mod alerts;
+pub mod sample;
+
+pub mod checks;
+mod harness;
+
+pub use clock::TestClock;
+pub use dice::Dice;
+pub use entropy::SeededEntropy;
+pub use harness::{Loop, Person, World};
+pub use http::{Asked, Effect, Fate, TwinHttp};
+pub use sample::Sample;
+pub use secrets::TwinSecrets;
+pub use store::{Death, MemoryStore};

@@ -1,0 +1,217 @@
+//! Storage in memory behind the ledger's seam, with faults on demand. What is
+//! kept outlives the handle: a process that dies is a handle that is fenced,
+//! and the next one opens the same disk.
+
+use crate::disk::Disk;
+use async_trait::async_trait;
+use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
+use ledger::entry::{Entry, Head};
+use ledger::query::{DocumentQuery, EntryQuery};
+use ledger::store::{Batch, Document, Store, StoreFault};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// On which side of the commit a process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// The append is not on disk.
+    Before,
+    /// It is on disk, and nobody heard of it.
+    After,
+}
+
+#[derive(Default)]
+struct Faults {
+    fail_appends: u32,
+    lose_replies: u32,
+    down: bool,
+    fenced: bool,
+    delay: Option<Duration>,
+    death: Option<(u64, Death)>,
+}
+
+/// A handle on storage in memory.
+#[derive(Default)]
+pub struct MemoryStore {
+    disk: Arc<Mutex<Disk>>,
+    faults: Mutex<Faults>,
+}
+
+impl MemoryStore {
+    /// An empty disk.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Another handle on the same disk, without faults; this one goes on.
+    #[must_use]
+    pub fn beside(&self) -> Arc<Self> {
+        Arc::new(Self {
+            disk: self.disk.clone(),
+            faults: Mutex::default(),
+        })
+    }
+
+    /// The handle of the next process: this one, of the process that died,
+    /// answers nothing any more.
+    #[must_use]
+    pub fn reopen(&self) -> Arc<Self> {
+        // In this order: what this handle is writing now is written first.
+        let disk = self.disk();
+        self.faults().fenced = true;
+        drop(disk);
+        self.beside()
+    }
+
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().expect("no panic before")
+    }
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().expect("no panic before")
+    }
+
+    /// The next `count` appends fail, and nothing of them is kept.
+    pub fn fail_appends(&self, count: u32) {
+        self.faults().fail_appends = count;
+    }
+    /// The next `count` appends are kept, and reported as failed.
+    pub fn lose_replies(&self, count: u32) {
+        self.faults().lose_replies = count;
+    }
+    /// Nothing can be read or written until [`MemoryStore::recover`].
+    pub fn go_down(&self) {
+        self.faults().down = true;
+    }
+    /// No more faults, but a fenced handle stays fenced.
+    pub fn recover(&self) {
+        let mut faults = self.faults();
+        let fenced = faults.fenced;
+        *faults = Faults {
+            fenced,
+            ..Faults::default()
+        };
+    }
+    /// Each append takes this long.
+    pub fn be_slow(&self, delay: Duration) {
+        self.faults().delay = Some(delay);
+    }
+    /// The process dies at the append that is the `count`-th of the disk,
+    /// counted from 1: from then on this handle answers nothing.
+    pub fn die_at(&self, count: u64, side: Death) {
+        self.faults().death = Some((count, side));
+    }
+    /// Whether the process of this handle has died.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.faults().fenced
+    }
+    /// How many appends the disk has seen.
+    #[must_use]
+    pub fn appends(&self) -> u64 {
+        self.disk().appends
+    }
+
+    /// The disk, when it answers.
+    fn ask(&self) -> Result<MutexGuard<'_, Disk>, StoreFault> {
+        let disk = self.disk();
+        let faults = self.faults();
+        if faults.fenced || faults.down {
+            return Err(StoreFault::Unavailable("the disk does not answer".into()));
+        }
+        Ok(disk)
+    }
+
+    fn write(&self, batches: Vec<Batch>) -> Result<(), StoreFault> {
+        let mut disk = self.ask()?;
+        let mut faults = self.faults();
+        let gone = || StoreFault::Unavailable("the disk did not answer".into());
+        let next = disk.appends + 1;
+        if let Some((_, side)) = faults.death.filter(|(count, _)| *count == next) {
+            faults.fenced = true;
+            if side == Death::After {
+                disk.append(batches)?;
+            }
+            return Err(gone());
+        }
+        if faults.fail_appends > 0 {
+            faults.fail_appends -= 1;
+            return Err(gone());
+        }
+        disk.append(batches)?;
+        if faults.lose_replies > 0 {
+            faults.lose_replies -= 1;
+            return Err(gone());
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn append(&self, batches: Vec<Batch>) -> Result<(), StoreFault> {
+        let delay = self.faults().delay;
+        if let Some(delay) = delay {
+            tokio::time::sleep(delay).await;
+        }
+        self.write(batches)
+    }
+    async fn head(&self, tenant: TenantId) -> Result<Head, StoreFault> {
+        Ok(self.ask()?.head(tenant))
+    }
+    async fn tenants(&self) -> Result<Vec<TenantId>, StoreFault> {
+        Ok(self.ask()?.tenants())
+    }
+    async fn entries(
+        &self,
+        tenant: TenantId,
+        query: &EntryQuery,
+    ) -> Result<Vec<Entry>, StoreFault> {
+        Ok(self.ask()?.entries(tenant, query))
+    }
+    async fn entry(&self, tenant: TenantId, id: EntryId) -> Result<Option<Entry>, StoreFault> {
+        Ok(self.ask()?.entry(tenant, id))
+    }
+    async fn document(
+        &self,
+        tenant: TenantId,
+        stream: &StreamId,
+    ) -> Result<Option<Document>, StoreFault> {
+        Ok(self.ask()?.document(tenant, stream))
+    }
+    async fn documents(
+        &self,
+        tenant: TenantId,
+        query: &DocumentQuery,
+    ) -> Result<Vec<Document>, StoreFault> {
+        Ok(self.ask()?.documents(tenant, query))
+    }
+    async fn all_documents(
+        &self,
+        tenant: TenantId,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreFault> {
+        Ok(self.ask()?.all_documents(tenant, after, limit))
+    }
+    async fn due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(TenantId, StreamId)>, StoreFault> {
+        Ok(self.ask()?.due(now, limit))
+    }
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreFault> {
+        Ok(self.ask()?.next_due())
+    }
+    async fn object(
+        &self,
+        tenant: TenantId,
+        digest: Digest,
+    ) -> Result<Option<Vec<u8>>, StoreFault> {
+        Ok(self.ask()?.object(tenant, digest))
+    }
+    async fn engine_check(&self) -> Result<Vec<String>, StoreFault> {
+        self.ask().map(|_| Vec::new())
+    }
+}
