@@ -2,6 +2,7 @@
 //! person sees of it, and what must hold whatever happens. After each step the
 //! checks of the test kit read the ledger and the simulated outside.
 
+mod chaos;
 mod crash;
 mod order;
 mod storage;
