@@ -3,9 +3,11 @@
 
 use crate::control::Control;
 use crate::identity::{
-    self, NewKey, NewPrincipal, Standing, Token, create_principal, found_tenant, issue_key,
+    self, NewKey, NewPrincipal, Principal, PrincipalStatus, Standing, Token, create_principal,
+    found_tenant, issue_key,
 };
 use act::Run;
+use kernel::names::Name;
 use kernel::{
     Actor, Aggregate, Ctx, KeyId, PrincipalId, PrincipalKind, Refusal, Role, StreamId, TenantId,
 };
@@ -112,6 +114,28 @@ impl Control {
             .run(ctx, move |unit| issue_key(unit, &new))
             .await?;
         Ok((done.answer, token))
+    }
+
+    /// An active principal of this tenant with the role admin: the one that was
+    /// created first.
+    ///
+    /// # Errors
+    /// When there is none, or storage does not answer.
+    pub async fn first_admin(&self, tenant: TenantId) -> Result<PrincipalId, Refusal> {
+        let query = DocumentQuery {
+            kind: Principal::KIND.into(),
+            statuses: vec![PrincipalStatus::Active.name().into()],
+            limit: 200,
+            ..DocumentQuery::default()
+        };
+        for document in self.ledger().store().documents(tenant, &query).await? {
+            let principal: Principal = serde_json::from_str(&document.body)
+                .map_err(|e| Refusal::integrity(format!("state of `{}`: {e}", document.stream)))?;
+            if principal.roles.contains(&Role::Admin) {
+                return Ok(principal.id);
+            }
+        }
+        Err(Refusal::not_found("the tenant has no active admin"))
     }
 
     /// Notes, for every run that was under way when writ stopped, that the

@@ -129,6 +129,11 @@ pub trait Store: Send + Sync + 'static {
     /// A large body.
     async fn object(&self, tenant: TenantId, digest: Digest)
     -> Result<Option<Vec<u8>>, StoreFault>;
+    /// Moves what storage keeps aside into its main file, so that a copy of
+    /// that file alone is whole. Called when writ stops in order.
+    async fn flush(&self) -> Result<(), StoreFault> {
+        Ok(())
+    }
     /// What the storage engine's own check finds wrong; empty when nothing.
     async fn engine_check(&self) -> Result<Vec<String>, StoreFault>;
 }

@@ -105,7 +105,9 @@ impl Store for Recording {
     }
 }
 
-const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0001));
+const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(
+    0x0000_0000_0000_7000_8000_0000_0000_0001,
+));
 const COMMANDS: usize = 20_000;
 const TEXT_BYTES: usize = 150;
 
@@ -127,7 +129,14 @@ fn main() {
     );
     println!(
         "{:>10} {:>12} {:>10} {:>9} {:>9} {:>16} {:>9} {:>14}",
-        "concurrent", "commands/s", "per commit", "p50 ms", "p99 ms", "same statements", "share", "bare table"
+        "concurrent",
+        "commands/s",
+        "per commit",
+        "p50 ms",
+        "p99 ms",
+        "same statements",
+        "share",
+        "bare table"
     );
     for concurrent in [1, 16, 64, 256] {
         runtime.block_on(level(concurrent));
@@ -135,7 +144,11 @@ fn main() {
 }
 
 async fn level(concurrent: usize) {
-    let commands = if concurrent == 1 { COMMANDS / 5 } else { COMMANDS };
+    let commands = if concurrent == 1 {
+        COMMANDS / 5
+    } else {
+        COMMANDS
+    };
     let directory = tempfile::tempdir().expect("a directory");
     let store = Arc::new(Recording {
         inner: Sqlite::open(directory.path()).expect("a store"),
@@ -202,7 +215,8 @@ async fn same_statements(groups: Vec<Vec<Batch>>) -> f64 {
 /// Rows of the same bytes into one table with nothing but a key.
 fn bare_table(groups: &[Vec<Batch>]) -> f64 {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut connection = rusqlite::Connection::open(directory.path().join("bare.db")).expect("open");
+    let mut connection =
+        rusqlite::Connection::open(directory.path().join("bare.db")).expect("open");
     connection
         .query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))
         .expect("WAL");
@@ -240,15 +254,23 @@ fn bare_table(groups: &[Vec<Batch>]) -> f64 {
 
 async fn proofs(ledger: &Ledger) {
     let started = Instant::now();
-    let verified = verify::log(ledger.store(), TENANT, |_| ()).await.expect("readable");
+    let verified = verify::log(ledger.store(), TENANT, |_| ())
+        .await
+        .expect("readable");
     assert!(verified.is_intact(), "{verified:?}");
-    let verify_rate = rate(usize::try_from(verified.entries).expect("small"), started.elapsed());
+    let verify_rate = rate(
+        usize::try_from(verified.entries).expect("small"),
+        started.elapsed(),
+    );
     let started = Instant::now();
     let replayed = replay::log(ledger.store(), ledger.registry(), TENANT, |_| ())
         .await
         .expect("readable");
     assert!(replayed.is_equal(), "{replayed:?}");
-    let replay_rate = rate(usize::try_from(replayed.entries).expect("small"), started.elapsed());
+    let replay_rate = rate(
+        usize::try_from(replayed.entries).expect("small"),
+        started.elapsed(),
+    );
     println!("verify: {verify_rate:.0} entries/s (SQLite's own check included)");
     println!("replay: {replay_rate:.0} entries/s (chain checked, states compared)");
 }

@@ -46,6 +46,12 @@ pub(crate) enum Command {
     Up(Up),
     /// Start writ, load a pack and play its recorded alerts
     Demo(Demo),
+    /// Issue a new admin token on the machine itself, while writ is stopped
+    AdminToken {
+        /// Where the ledger is kept
+        #[arg(long, env = "WRIT_DATA", value_name = "DIR", default_value = ".writ")]
+        data: PathBuf,
+    },
     /// What waits, what runs, what is stopped
     Status,
     /// List things, for example `writ list incidents`

@@ -41,6 +41,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             Box::pin(up::run(up, output)).await
         }
         Command::Demo(demo) => Box::pin(demo::run(demo, output)).await,
+        Command::AdminToken { data } => Box::pin(up::admin_token(&data)).await,
         Command::Patient(patient) => demo::patient(patient).await,
         Command::Completions { shell } => {
             let mut command = Cli::command();
@@ -83,6 +84,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Key { command } => identity::key(client, output, command).await,
         Command::Up(_)
         | Command::Demo(_)
+        | Command::AdminToken { .. }
         | Command::Patient(_)
         | Command::Completions { .. }
         | Command::Docs { .. } => Ok(()),

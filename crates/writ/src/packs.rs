@@ -93,12 +93,12 @@ fn read_folder(root: &Path, folder: &Path, depth: usize, files: &mut Files) -> R
 
 /// Loads the pack in a directory, with every fault named.
 pub(crate) fn load(directory: &Path) -> Result<Pack, Failure> {
-    checked(read_directory(directory)?)
+    checked(&read_directory(directory)?)
 }
 
 /// Loads a pack from its files, with every fault named.
-pub(crate) fn checked(files: Files) -> Result<Pack, Failure> {
-    pack::load(&files).map_err(|faults| {
+pub(crate) fn checked(files: &Files) -> Result<Pack, Failure> {
+    pack::load(files).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(|f| format!("  {f}")).collect();
         Failure::integrity(format!(
             "the pack has {} faults:\n{}",

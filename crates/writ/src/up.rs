@@ -86,6 +86,7 @@ impl Running {
             .await
             .map_err(|e| Failure::failed(format!("the scheduler failed: {e}")))?;
         ended.map_err(|e| Failure::failed(format!("the server failed: {e}")))??;
+        self.control.ledger().store().flush().await?;
         Ok(())
     }
 }
@@ -93,6 +94,7 @@ impl Running {
 /// Starts writ; it serves when this returns.
 pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
     // Before anything is founded: a token that is made must be shown.
+    let pack = up.pack.as_deref().map(pack_files).transpose()?;
     let listener = TcpListener::bind(&up.listen).await.map_err(|e| {
         Failure::failed(format!("cannot listen on `{}`: {e}", up.listen))
             .hint("another program may use the port; give --listen HOST:PORT")
@@ -100,30 +102,26 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
     let address = listener
         .local_addr()
         .map_err(|e| Failure::failed(format!("cannot listen: {e}")))?;
-    let store = Arc::new(Sqlite::open(&up.data)?);
-    let ledger = Ledger::open(store, flow::registry(), Settings::default())?;
-    let secrets = private_folder(&up.data, SOURCE_SECRETS)?;
-    let module_secrets = private_folder(&up.data, MODULE_SECRETS)?;
-    let ports = ports(&secrets, &module_secrets)?;
-    let modules = act::builtin::registry(&HttpSettings {
+    let http = HttpSettings {
         hosts_allowed: up.allow_hosts.clone(),
         private_ranges_allowed: if up.allow_private {
             up.allow_hosts.clone()
         } else {
             Vec::new()
         },
-    })?;
-    let control = Arc::new(Control::open(ledger, ports, modules).await?);
+    };
+    let secrets = private_folder(&up.data, SOURCE_SECRETS)?;
+    let control = Arc::new(open(&up.data, &secrets, &http).await?);
     let first = control.first_start().await?;
     let tenant = match &first {
         Some(new) => new.tenant,
         None => home(&control).await?,
     };
-    if let Some(named) = &up.pack
+    if let Some(files) = pack
         && control.in_force(tenant).is_err()
     {
         let ctx = control.system_ctx(tenant, "setup");
-        control.load_pack(ctx, None, pack_files(named)?).await?;
+        control.load_pack(ctx, None, files).await?;
     }
     let interrupted = control.recover().await?;
     if interrupted > 0 {
@@ -157,6 +155,39 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
         running.make_source_secrets()?;
     }
     Ok(running)
+}
+
+/// Opens the ledger in a data directory with the loop over it.
+async fn open(data: &Path, secrets: &Path, http: &HttpSettings) -> Result<Control, Failure> {
+    let store = Arc::new(Sqlite::open(data)?);
+    let ledger = Ledger::open(store, flow::registry(), Settings::default())?;
+    let module_secrets = private_folder(data, MODULE_SECRETS)?;
+    let ports = ports(secrets, &module_secrets)?;
+    let modules = act::builtin::registry(http)?;
+    Ok(Control::open(ledger, ports, modules).await?)
+}
+
+/// `writ admin-token`: issues a new key to an admin of the home tenant, for
+/// whoever owns the data directory and has lost every token. Recorded like any
+/// other key. The server must be stopped.
+#[allow(clippy::print_stdout, reason = "the token is what the command is for")]
+pub(crate) async fn admin_token(data: &Path) -> Result<(), Failure> {
+    if !data.join(store::sqlite::FILE_NAME).exists() {
+        return Err(
+            Failure::failed(format!("there is no ledger in `{}`", data.display()))
+                .hint("give the directory that `writ up` uses"),
+        );
+    }
+    let secrets = private_folder(data, SOURCE_SECRETS)?;
+    let control = open(data, &secrets, &HttpSettings::default()).await?;
+    let tenant = home(&control).await?;
+    let admin = control.first_admin(tenant).await?;
+    let ctx = control.system_ctx(tenant, "recovery");
+    let name = "issued on the machine".to_owned();
+    let (_, token) = control.issue(ctx, admin, name, None).await?;
+    control.ledger().store().flush().await?;
+    println!("{token}");
+    Ok(())
 }
 
 /// Environment variables that sources, or modules, may name as secrets.
@@ -196,12 +227,15 @@ async fn home(control: &Control) -> Result<TenantId, Failure> {
         .ok_or_else(|| Failure::integrity("the ledger has no tenant"))
 }
 
+/// The files of a built-in pack, or of one in a directory; checked.
 fn pack_files(named: &str) -> Result<Files, Failure> {
-    if packs::built_in_names().iter().any(|name| name == named) {
-        packs::built_in(named)
+    let files = if packs::built_in_names().iter().any(|name| name == named) {
+        packs::built_in(named)?
     } else {
-        packs::read_directory(Path::new(named))
-    }
+        packs::read_directory(Path::new(named))?
+    };
+    packs::checked(&files)?;
+    Ok(files)
 }
 
 async fn stopped(mut stopping: watch::Receiver<bool>) {

@@ -262,6 +262,18 @@ impl Store for Sqlite {
         self.read(move |c| read::object(c, tenant, digest)).await
     }
 
+    async fn flush(&self) -> Result<(), StoreFault> {
+        let Some(writer) = &self.writer else {
+            return Ok(());
+        };
+        // No reader may stand in the way of moving the whole log.
+        self.inner.readers.lock().clear();
+        writer
+            .lock()
+            .pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()))
+            .map_err(fault)
+    }
+
     async fn engine_check(&self) -> Result<Vec<String>, StoreFault> {
         self.read(read::engine_check).await
     }
