@@ -157,7 +157,10 @@ async fn break_it(
 }
 
 async fn mitigation(State(patient): State<Patient>, Path(name): Path<String>) -> Json<Value> {
-    let services = patient.services.lock().unwrap_or_else(PoisonError::into_inner);
+    let services = patient
+        .services
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     Json(services.get(&name).cloned().unwrap_or_default().mitigation)
 }
 

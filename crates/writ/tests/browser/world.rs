@@ -11,8 +11,9 @@ use std::time::Duration;
 
 /// The address that the recordings name as the service.
 const RECORDED: &str = "127.0.0.1:18099";
-/// The pack, and in it the recording of a service that fails.
-const PACK: &str = "../../packs/incident";
+/// Where packs stand; the first with the recording of a service that fails is
+/// looked at.
+const PACKS: &str = "../../packs";
 const RECORDINGS: &str = "fixtures/demo";
 /// The source that the recording came from.
 const SOURCE: &str = "alertmanager";
@@ -29,6 +30,18 @@ impl Drop for Process {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// The first pack that has a recording.
+fn recorded_pack() -> std::path::PathBuf {
+    let packs = Path::new(env!("CARGO_MANIFEST_DIR")).join(PACKS);
+    let listing = std::fs::read_dir(packs).expect("there are packs");
+    let mut found: Vec<_> = listing
+        .map(|item| item.expect("it can be listed").path())
+        .filter(|pack| pack.join(RECORDINGS).is_dir())
+        .collect();
+    found.sort();
+    found.into_iter().next().expect("one has a recording")
 }
 
 fn started(arguments: &[&str]) -> (Process, String) {
@@ -70,11 +83,7 @@ impl World {
         let ledger = data.path().join("data");
         let ledger_path = ledger.to_str().expect("a plain path");
         let pack = data.path().join("pack");
-        copied(
-            &Path::new(env!("CARGO_MANIFEST_DIR")).join(PACK),
-            &pack,
-            &host,
-        );
+        copied(&recorded_pack(), &pack, &host);
         let pack_path = pack.to_str().expect("a plain path");
         let (writ, told) = started(&[
             "--json",
