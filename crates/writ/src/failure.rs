@@ -58,6 +58,7 @@ impl Failure {
     }
 
     /// Prints the failure to standard error and gives the exit code.
+    #[allow(clippy::print_stderr, reason = "errors of a command line go there")]
     pub(crate) fn report(&self) -> ExitCode {
         let coloured = std::io::stderr().is_terminal();
         let paint = |code: &str, text: &str| {
