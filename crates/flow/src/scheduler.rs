@@ -170,9 +170,10 @@ async fn tick(control: &Arc<Control>, busy: &Mutex<BTreeMap<Key, Busy>>, key: Ke
 }
 
 fn backoff(failures: u32) -> Span {
+    // 32 doublings are beyond any bound; 63 would reach the sign.
     let doubled = BACKOFF_BASE
         .as_micros()
-        .saturating_mul(1_i64.checked_shl(failures).unwrap_or(i64::MAX));
+        .saturating_mul(1_i64 << failures.min(32));
     Span::from_micros(doubled.min(BACKOFF_MAX.as_micros()))
 }
 
