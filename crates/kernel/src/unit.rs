@@ -336,7 +336,7 @@ mod tests {
     use serde::{Deserialize, Serialize};
 
     #[derive(Clone, Debug, Serialize, Deserialize)]
-    pub struct Added {
+    struct Added {
         by: u32,
     }
     crate::events! {
