@@ -179,11 +179,13 @@ mod tests {
     use super::*;
     use crate::entry::tests::sample;
 
+    type Edit = Box<dyn Fn(&mut Entry)>;
+
     #[test]
     fn each_field_of_an_entry_is_covered() {
         let (tenant, good) = sample();
         assert_eq!(follows(tenant, Head::EMPTY, &good).unwrap().seq, 1);
-        let edits: Vec<(&str, Box<dyn Fn(&mut Entry)>)> = vec![
+        let edits: Vec<(&str, Edit)> = vec![
             ("seq", Box::new(|e| e.seq = 2)),
             (
                 "id",
