@@ -60,6 +60,14 @@ say "writ twice on one data directory:"
 refused 1 "$WRIT" up --data "$WORK/data" --listen 127.0.0.1:0
 say "a port that is in use:"
 refused 1 "$WRIT" up --data "$WORK/other" --listen "127.0.0.1:$WRIT_PORT"
+say "a pack that is missing:"
+refused 1 "$WRIT" up --data "$WORK/other" --listen 127.0.0.1:0 --pack "$WORK/no-pack"
+test ! -e "$WORK/other/writ.db" || fail "a start that failed founded a ledger, and its token was not shown"
+say "neither founded a ledger: the admin's token is still to be shown"
+say "a new token for a ledger that is none:"
+refused 1 "$WRIT" admin-token --data "$WORK/empty"
+say "a new token while writ runs:"
+refused 1 "$WRIT" admin-token --data "$WORK/data"
 say "a webhook with a wrong token: HTTP status $(post "$WRIT_SERVER/v1/ingest/$TENANT/alertmanager" wrong '{}')"
 
 SECOND=$(person "second admin" admin)
