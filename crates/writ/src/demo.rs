@@ -358,10 +358,7 @@ fn text(telling: &Telling<'_>) -> String {
         ),
     ];
     for detection in list("detections") {
-        lines.push(format!(
-            "  {}",
-            render::text(&detection, "state.explanation")
-        ));
+        lines.push(format!("  {}", whole(&detection, "state.explanation")));
     }
     for candidate in list("candidates") {
         if render::text(&candidate, "status") == "rejected" {
@@ -378,14 +375,14 @@ fn text(telling: &Telling<'_>) -> String {
         lines.push(String::new());
         lines.push(format!(
             "incident: {} ({}, confidence {})",
-            render::text(&incident, "state.title"),
+            whole(&incident, "state.title"),
             render::text(&incident, "state.severity"),
             render::text(&incident, "state.confidence")
         ));
         lines.push(format!(
             "  {}/incidents/{}",
             telling.url,
-            render::text(&incident, "id")
+            whole(&incident, "id")
         ));
     }
     lines.extend(waiting(telling, &list("directives"), &list("approvals")));
@@ -393,6 +390,12 @@ fn text(telling: &Telling<'_>) -> String {
     let mut text = lines.join("\n");
     text.push('\n');
     text
+}
+
+/// The text at a dotted path, uncut.
+fn whole<'a>(value: &'a Value, path: &str) -> &'a str {
+    let text = render::at(value, path).and_then(Value::as_str);
+    text.unwrap_or_default()
 }
 
 /// How this program was called, so that the next command can be typed alike.
