@@ -3,6 +3,7 @@
 //! none is answered before the group is on disk.
 
 use crate::entry::{Entry, Head};
+use crate::merkle::Frontier;
 use crate::store::{Batch, Document, Store, StoreFault};
 use kernel::aggregate::State;
 use kernel::unit::{Changed, Work};
@@ -26,7 +27,7 @@ type Key = (TenantId, StreamId);
 #[derive(Default)]
 pub(crate) struct Cache {
     states: HashMap<Key, Cached>,
-    heads: BTreeMap<TenantId, Head>,
+    tips: BTreeMap<TenantId, Tip>,
 }
 
 /// States kept in memory at most; beyond it the cache starts anew.
@@ -36,14 +37,21 @@ impl Cache {
     /// Forgets everything: storage may differ from what is kept here.
     pub(crate) fn clear(&mut self) {
         self.states.clear();
-        self.heads.clear();
+        self.tips.clear();
     }
+}
+
+/// Where a log is appended to.
+#[derive(Clone)]
+struct Tip {
+    head: Head,
+    frontier: Frontier,
 }
 
 /// What one tenant's commands of this group wrote so far.
 struct Pending {
     expected: Head,
-    head: Head,
+    tip: Tip,
     entries: Vec<Entry>,
     changed: BTreeMap<StreamId, (Cached, u64)>,
     objects: Vec<(Digest, Vec<u8>)>,
@@ -94,12 +102,12 @@ impl<'a> Group<'a> {
         let Some(pending) = self.pending.get_mut(&ctx.tenant) else {
             return Ok(None);
         };
-        let first = pending.head.seq + 1;
+        let first = pending.tip.head.seq + 1;
         let mut created = BTreeMap::new();
         let mut updated = BTreeMap::new();
         for draft in work.drafts {
             let mut entry = Entry {
-                seq: pending.head.seq + 1,
+                seq: pending.tip.head.seq + 1,
                 id: draft.id,
                 stream: draft.stream,
                 stream_version: draft.version,
@@ -114,14 +122,15 @@ impl<'a> Group<'a> {
                 snapshot: draft.refs.snapshot,
                 payload_hash: Digest::of(draft.payload.as_bytes()),
                 payload: draft.payload,
-                prev_hash: pending.head.hash,
+                prev_hash: pending.tip.head.hash,
                 hash: Digest::ZERO,
             };
             entry.hash = entry.computed_hash(ctx.tenant);
-            pending.head = Head {
+            pending.tip.head = Head {
                 seq: entry.seq,
                 hash: entry.hash,
             };
+            pending.tip.frontier.push(entry.hash, entry.at);
             if entry.stream_version == 1 {
                 created.insert(entry.stream.clone(), entry.seq);
             }
@@ -158,26 +167,28 @@ impl<'a> Group<'a> {
             pending.changed.insert(stream, (cached, updated_seq));
         }
         pending.objects.extend(work.objects);
-        Ok(Some((first, pending.head.seq)))
+        Ok(Some((first, pending.tip.head.seq)))
     }
 
     /// Writes the group, durable when this returns.
     pub(crate) fn commit(self) -> Result<(), StoreFault> {
         let mut batches = Vec::with_capacity(self.pending.len());
         let mut kept = Vec::new();
-        for (tenant, pending) in self.pending {
+        for (tenant, mut pending) in self.pending {
             let mut documents = Vec::with_capacity(pending.changed.len());
             for (stream, (cached, updated_seq)) in pending.changed {
                 documents.push(document(&stream, &cached, updated_seq)?);
                 kept.push(((tenant, stream), cached));
             }
-            self.cache.heads.insert(tenant, pending.head);
+            let grown = pending.tip.frontier.take_grown();
+            self.cache.tips.insert(tenant, pending.tip);
             batches.push(Batch {
                 tenant,
                 expected: pending.expected,
                 entries: pending.entries,
                 documents,
                 objects: pending.objects,
+                grown,
             });
         }
         if batches.is_empty() {
@@ -192,15 +203,17 @@ impl<'a> Group<'a> {
         if self.pending.contains_key(&tenant) {
             return Ok(());
         }
-        let head = match self.cache.heads.get(&tenant) {
-            Some(head) => *head,
-            None => self.runtime.block_on(self.store.head(tenant))?,
+        // Taken, not copied: on success it comes back, and after a fault the
+        // whole cache is forgotten.
+        let tip = match self.cache.tips.remove(&tenant) {
+            Some(tip) => tip,
+            None => self.runtime.block_on(load(self.store, tenant))?,
         };
         self.pending.insert(
             tenant,
             Pending {
-                expected: head,
-                head,
+                expected: tip.head,
+                tip,
                 entries: Vec::new(),
                 changed: BTreeMap::new(),
                 objects: Vec::new(),
@@ -208,6 +221,12 @@ impl<'a> Group<'a> {
         );
         Ok(())
     }
+}
+
+async fn load(store: &dyn Store, tenant: TenantId) -> Result<Tip, StoreFault> {
+    let head = store.head(tenant).await?;
+    let frontier = Frontier::load(store, tenant, head).await?;
+    Ok(Tip { head, frontier })
 }
 
 fn document(stream: &StreamId, cached: &Cached, updated_seq: u64) -> Result<Document, StoreFault> {

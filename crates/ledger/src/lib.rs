@@ -12,6 +12,7 @@
 )]
 
 pub mod entry;
+pub mod merkle;
 pub mod query;
 pub mod registry;
 pub mod request;
@@ -29,4 +30,4 @@ pub use entry::{Entry, Head};
 pub use handle::{Committed, Ledger, Settings};
 pub use query::{DocumentQuery, EntryQuery, Order};
 pub use registry::Registry;
-pub use store::{Batch, Document, Store, StoreFault};
+pub use store::{Batch, Document, Leaf, Store, StoreFault};

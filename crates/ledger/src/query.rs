@@ -35,6 +35,8 @@ pub struct EntryQuery {
     pub until: Option<Timestamp>,
     /// Beyond this position, in the direction of `order`.
     pub beyond_seq: Option<u64>,
+    /// Not beyond this position, in the direction of `order`.
+    pub until_seq: Option<u64>,
     /// Which way.
     pub order: Order,
     /// At most this many rows.

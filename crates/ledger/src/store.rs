@@ -3,6 +3,7 @@
 //! kit has a twin.
 
 use crate::entry::{Entry, Head};
+use crate::merkle::{Grown, Span, Tile};
 use crate::query::{DocumentQuery, EntryQuery};
 use async_trait::async_trait;
 use kernel::{Digest, DirectiveId, EntryId, StreamId, Subject, TenantId, Timestamp};
@@ -43,6 +44,17 @@ pub struct Batch {
     pub documents: Vec<Document>,
     /// Large bodies, by digest.
     pub objects: Vec<(Digest, Vec<u8>)>,
+    /// What the Merkle tree has grown by.
+    pub grown: Grown,
+}
+
+/// An entry as the Merkle tree needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// The entry's hash.
+    pub hash: Digest,
+    /// The entry's instant.
+    pub at: Timestamp,
 }
 
 /// Why storage did not do what was asked.
@@ -126,9 +138,43 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<(TenantId, StreamId)>, StoreFault>;
     /// When the next stream is due.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreFault>;
+    /// Hashes and instants of the entries after this position, in order.
+    async fn leaves(
+        &self,
+        tenant: TenantId,
+        beyond_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<Leaf>, StoreFault>;
+    /// A tile of the Merkle tree as it is stored: see [`Grown::tiles`].
+    async fn tile(
+        &self,
+        tenant: TenantId,
+        level: u8,
+        index: u64,
+    ) -> Result<Option<Tile>, StoreFault>;
+    /// Spans of the full tiles of a level from this one on, in order.
+    async fn spans(
+        &self,
+        tenant: TenantId,
+        level: u8,
+        from_index: u64,
+        limit: usize,
+    ) -> Result<Vec<Span>, StoreFault>;
+    /// Digests of the large bodies after this one, in order.
+    async fn object_digests(
+        &self,
+        tenant: TenantId,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Result<Vec<Digest>, StoreFault>;
     /// A large body.
     async fn object(&self, tenant: TenantId, digest: Digest)
     -> Result<Option<Vec<u8>>, StoreFault>;
+    /// Changes when another process has appended; `None` when no other process
+    /// can.
+    fn others(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
+        None
+    }
     /// Moves what storage keeps aside into its main file, so that a copy of
     /// that file alone is whole. Called when writ stops in order.
     async fn flush(&self) -> Result<(), StoreFault> {

@@ -459,3 +459,55 @@ async fn entries_are_found_by_each_key() {
         0
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_from_before_the_tree_gets_one_and_grows_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = open(directory.path());
+    for n in 0..600 {
+        ledger
+            .run(ctx(tenant(1)), move |u| add(u, "a", n))
+            .await
+            .unwrap();
+    }
+    let tiles = async |ledger: &Ledger| {
+        let store = ledger.store();
+        let mut all = Vec::new();
+        for (level, index) in [(0, 0), (0, 1), (0, 2), (1, 0)] {
+            all.push(store.tile(tenant(1), level, index).await.unwrap());
+        }
+        all
+    };
+    let grown = tiles(&ledger).await;
+    assert_eq!(
+        grown.iter().map(Option::is_some).collect::<Vec<_>>(),
+        [true, true, false, true]
+    );
+    let spans = ledger.store().spans(tenant(1), 0, 0, 9).await.unwrap();
+    assert_eq!(spans.len(), 2);
+    drop(ledger);
+    drop(wait_for_lock(directory.path()).await);
+    let path = directory.path().join(store::sqlite::FILE_NAME);
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute_batch(
+        "DROP TABLE tiles; DROP TABLE spans; DROP INDEX entries_actor; \
+         DROP INDEX entries_category; PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(raw);
+    let ledger = wait_for_lock(directory.path()).await;
+    assert_eq!(tiles(&ledger).await, grown);
+    assert_eq!(
+        ledger.store().spans(tenant(1), 0, 0, 9).await.unwrap(),
+        spans
+    );
+    for n in 0..200 {
+        ledger
+            .run(ctx(tenant(1)), move |u| add(u, "a", n))
+            .await
+            .unwrap();
+    }
+    let after = tiles(&ledger).await;
+    assert!(after[2].is_some(), "the third tile is full");
+    assert_eq!(after[3].as_ref().unwrap().hashes.len(), 3);
+}

@@ -2,8 +2,9 @@
 
 use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
 use ledger::entry::{Entry, Head};
+use ledger::merkle::{Span, Tile};
 use ledger::query::{DocumentQuery, EntryQuery, Order};
-use ledger::store::{Batch, Document, StoreFault};
+use ledger::store::{Batch, Document, Leaf, StoreFault};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default)]
@@ -12,6 +13,8 @@ struct Log {
     by_id: BTreeMap<EntryId, usize>,
     documents: BTreeMap<StreamId, Document>,
     objects: BTreeMap<Digest, Vec<u8>>,
+    tiles: BTreeMap<(u8, u64), Tile>,
+    spans: BTreeMap<(u8, u64), Span>,
 }
 
 impl Log {
@@ -71,6 +74,13 @@ impl Disk {
         }
         for (digest, bytes) in batch.objects {
             log.objects.entry(digest).or_insert(bytes);
+        }
+        for tile in batch.grown.tiles {
+            log.tiles.insert((tile.level, tile.index), tile);
+        }
+        for span in batch.grown.spans {
+            let before = log.spans.insert((span.level, span.index), span);
+            assert!(before.is_none(), "a span is appended twice: {span:?}");
         }
     }
 
@@ -151,6 +161,51 @@ impl Disk {
         self.due.first().map(|(at, _, _)| *at)
     }
 
+    pub(crate) fn leaves(&self, tenant: TenantId, beyond_seq: u64, limit: usize) -> Vec<Leaf> {
+        let Some(log) = self.logs.get(&tenant) else {
+            return Vec::new();
+        };
+        let skip = usize::try_from(beyond_seq).unwrap_or(usize::MAX);
+        let leaf = |entry: &Entry| Leaf {
+            hash: entry.hash,
+            at: entry.at,
+        };
+        let beyond = log.entries.iter().skip(skip);
+        beyond.take(limit).map(leaf).collect()
+    }
+
+    pub(crate) fn tile(&self, tenant: TenantId, level: u8, index: u64) -> Option<Tile> {
+        self.logs.get(&tenant)?.tiles.get(&(level, index)).cloned()
+    }
+
+    pub(crate) fn spans(
+        &self,
+        tenant: TenantId,
+        level: u8,
+        from_index: u64,
+        limit: usize,
+    ) -> Vec<Span> {
+        let Some(log) = self.logs.get(&tenant) else {
+            return Vec::new();
+        };
+        let of_level = log.spans.range((level, from_index)..=(level, u64::MAX));
+        of_level.take(limit).map(|(_, span)| *span).collect()
+    }
+
+    pub(crate) fn object_digests(
+        &self,
+        tenant: TenantId,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Vec<Digest> {
+        let Some(log) = self.logs.get(&tenant) else {
+            return Vec::new();
+        };
+        let beyond = |digest: &&Digest| after.is_none_or(|after| **digest > after);
+        let found = log.objects.keys().filter(beyond);
+        found.take(limit).copied().collect()
+    }
+
     pub(crate) fn object(&self, tenant: TenantId, digest: Digest) -> Option<Vec<u8>> {
         self.logs.get(&tenant)?.objects.get(&digest).cloned()
     }
@@ -167,7 +222,12 @@ fn entry_fits(entry: &Entry, query: &EntryQuery) -> bool {
     });
     let about = query.subject.is_none() || entry.subject == query.subject;
     let within = query.directive.is_none() || entry.directive == query.directive;
+    let inside = query.until_seq.is_none_or(|seq| match query.order {
+        Order::Ascending => entry.seq <= seq,
+        Order::Descending => entry.seq >= seq,
+    });
     beyond
+        && inside
         && about
         && within
         && is(query.stream.as_ref(), &entry.stream)

@@ -6,8 +6,9 @@ use crate::disk::Disk;
 use async_trait::async_trait;
 use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
 use ledger::entry::{Entry, Head};
+use ledger::merkle::{Span, Tile};
 use ledger::query::{DocumentQuery, EntryQuery};
-use ledger::store::{Batch, Document, Store, StoreFault};
+use ledger::store::{Batch, Document, Leaf, Store, StoreFault};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -203,6 +204,39 @@ impl Store for MemoryStore {
     }
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreFault> {
         Ok(self.ask()?.next_due())
+    }
+    async fn leaves(
+        &self,
+        tenant: TenantId,
+        beyond_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<Leaf>, StoreFault> {
+        Ok(self.ask()?.leaves(tenant, beyond_seq, limit))
+    }
+    async fn tile(
+        &self,
+        tenant: TenantId,
+        level: u8,
+        index: u64,
+    ) -> Result<Option<Tile>, StoreFault> {
+        Ok(self.ask()?.tile(tenant, level, index))
+    }
+    async fn spans(
+        &self,
+        tenant: TenantId,
+        level: u8,
+        from_index: u64,
+        limit: usize,
+    ) -> Result<Vec<Span>, StoreFault> {
+        Ok(self.ask()?.spans(tenant, level, from_index, limit))
+    }
+    async fn object_digests(
+        &self,
+        tenant: TenantId,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Result<Vec<Digest>, StoreFault> {
+        Ok(self.ask()?.object_digests(tenant, after, limit))
     }
     async fn object(
         &self,

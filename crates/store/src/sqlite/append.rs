@@ -1,7 +1,7 @@
 //! Appending batches: all or nothing, each under the head that it expects.
 
-use super::fault;
 use super::row::LOG_STRIDE;
+use super::{fault, tree};
 use ledger::entry::{Entry, Head};
 use ledger::store::{Batch, Document, StoreFault};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -30,7 +30,7 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreFault>
             .execute(params![log, digest.0, bytes])
             .map_err(fault)?;
     }
-    Ok(())
+    tree::store(transaction, log, &batch.grown)
 }
 
 /// Compares the log's head with the expectation and sets the new one.

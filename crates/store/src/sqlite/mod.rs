@@ -6,12 +6,14 @@ mod append;
 mod migrate;
 mod read;
 mod row;
+mod tree;
 
 use async_trait::async_trait;
 use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
 use ledger::entry::{Entry, Head};
+use ledger::merkle::{Span, Tile};
 use ledger::query::{DocumentQuery, EntryQuery};
-use ledger::store::{Batch, Document, Store, StoreFault};
+use ledger::store::{Batch, Document, Leaf, Store, StoreFault};
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::File;
@@ -252,6 +254,47 @@ impl Store for Sqlite {
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreFault> {
         self.read(read::next_due).await
+    }
+
+    async fn leaves(
+        &self,
+        tenant: TenantId,
+        beyond_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<Leaf>, StoreFault> {
+        self.read(move |c| tree::leaves(c, tenant, beyond_seq, limit))
+            .await
+    }
+
+    async fn tile(
+        &self,
+        tenant: TenantId,
+        level: u8,
+        index: u64,
+    ) -> Result<Option<Tile>, StoreFault> {
+        self.read(move |c| tree::tile(c, tenant, level, index))
+            .await
+    }
+
+    async fn spans(
+        &self,
+        tenant: TenantId,
+        level: u8,
+        from_index: u64,
+        limit: usize,
+    ) -> Result<Vec<Span>, StoreFault> {
+        self.read(move |c| tree::spans(c, tenant, level, from_index, limit))
+            .await
+    }
+
+    async fn object_digests(
+        &self,
+        tenant: TenantId,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Result<Vec<Digest>, StoreFault> {
+        self.read(move |c| read::object_digests(c, tenant, after, limit))
+            .await
     }
 
     async fn object(

@@ -41,7 +41,10 @@ pub(super) fn tenants(connection: &Connection) -> Result<Vec<TenantId>, StoreFau
     .collect()
 }
 
-fn log_number(connection: &Connection, tenant: TenantId) -> Result<Option<i64>, StoreFault> {
+pub(super) fn log_number(
+    connection: &Connection,
+    tenant: TenantId,
+) -> Result<Option<i64>, StoreFault> {
     connection
         .prepare_cached("SELECT number FROM logs WHERE tenant = ?1")
         .map_err(fault)?
@@ -79,7 +82,7 @@ fn direction(order: Order) -> (&'static str, &'static str) {
     }
 }
 
-fn seq_value(seq: u64) -> i64 {
+pub(super) fn seq_value(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
@@ -92,18 +95,28 @@ pub(super) fn entries(
         return Ok(Vec::new());
     };
     let (beyond, order) = direction(query.order);
+    let within = match query.order {
+        Order::Ascending => "<=",
+        Order::Descending => ">=",
+    };
     let mut where_ = Conditions::new("position >= ?", log * LOG_STRIDE);
     where_.and("position < ?", Some((log + 1) * LOG_STRIDE));
     let indexed = query.stream.is_some()
         || query.kind.is_some()
         || query.trace.is_some()
         || query.subject.is_some()
-        || query.directive.is_some();
+        || query.directive.is_some()
+        || query.actor.is_some()
+        || query.category.is_some();
     where_.and("log = ?", indexed.then_some(log));
     let position = query
         .beyond_seq
         .map(|seq| log * LOG_STRIDE + seq_value(seq).min(LOG_STRIDE - 1));
     where_.and(&format!("position {beyond} ?"), position);
+    let until = query
+        .until_seq
+        .map(|seq| log * LOG_STRIDE + seq_value(seq).min(LOG_STRIDE - 1));
+    where_.and(&format!("position {within} ?"), until);
     where_.and(
         "stream = ?",
         query.stream.as_ref().map(|s| s.as_str().to_owned()),
@@ -129,11 +142,11 @@ pub(super) fn entries(
     })
 }
 
-fn limit(rows: usize) -> i64 {
+pub(super) fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-fn collect<T>(
+pub(super) fn collect<T>(
     connection: &Connection,
     sql: &str,
     values: Vec<Value>,
@@ -259,6 +272,28 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, Sto
         .query_row([], |row| row.get(0))
         .map_err(fault)?;
     Ok(micros.map(Timestamp::from_micros))
+}
+
+pub(super) fn object_digests(
+    connection: &Connection,
+    tenant: TenantId,
+    after: Option<Digest>,
+    rows: usize,
+) -> Result<Vec<Digest>, StoreFault> {
+    let Some(log) = log_number(connection, tenant)? else {
+        return Ok(Vec::new());
+    };
+    // No digest is empty, so every one stands after the empty blob.
+    let after = after.map_or_else(Vec::new, |digest| digest.0.to_vec());
+    let sql = "SELECT digest FROM objects WHERE log = ? AND digest > ? ORDER BY digest LIMIT ?";
+    let values = vec![
+        Value::from(log),
+        Value::from(after),
+        Value::from(limit(rows)),
+    ];
+    collect(connection, sql, values, |row| {
+        row.get(0).map(Digest).map_err(fault)
+    })
 }
 
 pub(super) fn object(
