@@ -15,8 +15,9 @@ use kernel::{
     TraceId,
 };
 use ledger::entry::{Entry, Head};
+use ledger::merkle::{Span, Tile};
 use ledger::query::{DocumentQuery, EntryQuery};
-use ledger::store::{Batch, Document, Store, StoreFault};
+use ledger::store::{Batch, Document, Leaf, Store, StoreFault};
 use ledger::{Ledger, Registry, Settings, replay, verify};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
@@ -96,6 +97,29 @@ impl Store for Recording {
     }
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreFault> {
         self.inner.next_due().await
+    }
+    async fn leaves(&self, t: TenantId, beyond: u64, n: usize) -> Result<Vec<Leaf>, StoreFault> {
+        self.inner.leaves(t, beyond, n).await
+    }
+    async fn tile(&self, t: TenantId, level: u8, index: u64) -> Result<Option<Tile>, StoreFault> {
+        self.inner.tile(t, level, index).await
+    }
+    async fn spans(
+        &self,
+        tenant: TenantId,
+        level: u8,
+        from_index: u64,
+        limit: usize,
+    ) -> Result<Vec<Span>, StoreFault> {
+        self.inner.spans(tenant, level, from_index, limit).await
+    }
+    async fn object_digests(
+        &self,
+        tenant: TenantId,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Result<Vec<Digest>, StoreFault> {
+        self.inner.object_digests(tenant, after, limit).await
     }
     async fn object(&self, t: TenantId, d: Digest) -> Result<Option<Vec<u8>>, StoreFault> {
         self.inner.object(t, d).await
