@@ -1,7 +1,8 @@
 //! Libraries that one crate owns, so that what they do has one place: SQL in
 //! `store`, policy in `gate`, the web server in `server`, HTTP out in
 //! `connect` (and in the binary, whose command line speaks to a server). Random
-//! bits come from `connect` as well, behind the `Entropy` port.
+//! bits come from `connect` as well, behind the `Entropy` port; signatures are
+//! made and verified in `ledger`.
 
 use super::tree::Tree;
 
@@ -12,6 +13,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("axum", &["server"]),
     ("reqwest", &["connect", "writ"]),
     ("getrandom", &["connect"]),
+    ("ed25519-dalek", &["ledger"]),
 ];
 
 /// Checks every kind of dependency, tests included.
