@@ -11,8 +11,10 @@
     )
 )]
 
+pub mod checkpoint;
 pub mod entry;
 pub mod merkle;
+pub mod note;
 pub mod query;
 pub mod registry;
 pub mod request;
