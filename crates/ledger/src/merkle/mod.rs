@@ -4,12 +4,16 @@
 //! levels (C2SP tlog-tiles): 256 hashes of one level that stand side by side.
 
 mod frontier;
+mod proof;
 mod span;
 mod tile;
+mod tiles;
 
 pub use frontier::{Frontier, Grown};
+pub use proof::{ProofFault, verify_consistency, verify_inclusion};
 pub use span::{SPAN_LEVELS, Span};
 pub use tile::{TILE_HEIGHT, TILE_WIDTH, Tile};
+pub use tiles::{Stored, TileSource, Tiles, width};
 
 use kernel::Digest;
 use sha2::{Digest as _, Sha256};
