@@ -1,5 +1,5 @@
-//! Adapters: the ports of `kernel::port` on a real machine. HTTP, secrets, the
-//! clock and unpredictable bits. This is where the outside comes in, and the
+//! Adapters: the ports of `kernel::port` on a real machine. HTTP, secrets,
+//! keys, the clock and unpredictable bits. This is where the outside comes in, and the
 //! only place where the bans on clocks and the environment are lifted, each
 //! with its reason.
 #![cfg_attr(
@@ -16,9 +16,11 @@ pub mod address;
 pub mod clock;
 pub mod entropy;
 pub mod http;
+pub mod keyring;
 pub mod secrets;
 
 pub use clock::SystemClock;
 pub use entropy::OsEntropy;
 pub use http::ReqwestHttp;
+pub use keyring::LocalKeyring;
 pub use secrets::Secrets;

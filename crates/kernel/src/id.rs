@@ -120,6 +120,8 @@ uuid_ids! {
     PermitId = "prm",
     /// A candidate for promotion.
     CandidateId = "cnd",
+    /// A key that a subject's personal values are sealed under.
+    DataKeyId = "dky",
 }
 
 derived_ids! {

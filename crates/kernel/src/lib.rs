@@ -22,6 +22,7 @@ pub mod money;
 pub mod principal;
 pub mod ratio;
 pub mod refusal;
+pub mod sealed;
 pub mod subject;
 pub mod time;
 
@@ -44,6 +45,7 @@ pub use money::{Currency, Money};
 pub use principal::{Actor, PrincipalKind, Role};
 pub use ratio::Ratio;
 pub use refusal::{Code, Refusal};
+pub use sealed::{KeyUse, Sealed};
 pub use subject::Subject;
 pub use time::{Span, Timestamp};
 pub use unit::{Draft, Held, Reader, Refs, StreamId, Unit};

@@ -1,7 +1,8 @@
 //! The ports: what the pure core needs from outside, as traits. Adapters stand
 //! in the shells; `testkit` has a twin of each.
 
-use crate::{Span, Timestamp, TraceId};
+use crate::sealed::Sealed;
+use crate::{DataKeyId, Refusal, Span, Subject, TenantId, Timestamp, TraceId};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 
@@ -32,7 +33,7 @@ pub trait Secrets: Send + Sync {
     ///
     /// # Errors
     /// A refusal that names the reference, never the secret.
-    fn resolve(&self, reference: &str) -> Result<Vec<u8>, crate::Refusal>;
+    fn resolve(&self, reference: &str) -> Result<Vec<u8>, Refusal>;
 }
 
 /// A request to the outside over HTTP.
@@ -82,4 +83,110 @@ pub enum HttpFault {
 pub trait Http: Send + Sync {
     /// Sends one request and waits for its answer.
     async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, HttpFault>;
+}
+
+/// Something that is to be sealed.
+pub struct Plain {
+    /// What kind of thing it is; it cannot be opened as another.
+    pub place: String,
+    /// What is sealed.
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Plain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Plain({} …)", self.place)
+    }
+}
+
+/// Whether the ledger knows of the tenant's keyring. A keyring that it knows
+/// and that is not there was lost, and is not made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Founding {
+    /// The tenant has none yet; it is made where it is needed.
+    New,
+    /// The tenant has one.
+    Known,
+}
+
+/// Under whose key to seal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyWanted {
+    /// Whose key.
+    pub subject: Subject,
+    /// The key that the ledger knows; without one it is made where it is
+    /// needed.
+    pub key: Option<DataKeyId>,
+}
+
+/// What the keyring holds of one subject: names, never keys.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Holding {
+    /// Whose keys.
+    pub subject: Subject,
+    /// The keys, oldest first; the last one seals.
+    pub keys: Vec<DataKeyId>,
+    /// Which key of the tenant they are wrapped by.
+    pub wrapped_by: u32,
+}
+
+/// The tenant's key was renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewrapped {
+    /// The number of the tenant key that wraps everything now.
+    pub generation: u32,
+    /// How many subjects' keys were wrapped again.
+    pub subjects: u64,
+}
+
+/// Seals and opens what is personal, and keeps the keys: a data key per
+/// subject, wrapped by a key of the tenant. Keys never leave it.
+#[async_trait]
+pub trait Keyring: Send + Sync {
+    /// Seals these under the newest keys of all of these subjects. A key that
+    /// was made is durable when this returns.
+    ///
+    /// # Errors
+    /// `unavailable` when the keyring or a key that the ledger knows is
+    /// missing, or may be read by others; nothing is sealed then.
+    async fn seal(
+        &self,
+        tenant: TenantId,
+        founding: Founding,
+        under: Vec<KeyWanted>,
+        plain: Vec<Plain>,
+    ) -> Result<Vec<Sealed>, Refusal>;
+
+    /// Opens a sealed value.
+    ///
+    /// # Errors
+    /// `unavailable` when a key is missing; `integrity` when the value was
+    /// changed, moved, or is another tenant's.
+    async fn open(&self, tenant: TenantId, sealed: Sealed) -> Result<Vec<u8>, Refusal>;
+
+    /// What the keyring holds, sorted by subject.
+    ///
+    /// # Errors
+    /// `unavailable` when it cannot be read.
+    async fn list(&self, tenant: TenantId) -> Result<Vec<Holding>, Refusal>;
+
+    /// Makes a new key of a subject, for what is sealed from now on.
+    ///
+    /// # Errors
+    /// `not_found` when the subject has none; `unavailable` as above.
+    async fn rotate(&self, tenant: TenantId, subject: Subject) -> Result<DataKeyId, Refusal>;
+
+    /// Makes a new tenant key, wraps every data key by it, and destroys the
+    /// old one. What a crash interrupted is finished by doing it again.
+    ///
+    /// # Errors
+    /// `unavailable` as above; both tenant keys are kept then.
+    async fn rotate_tenant(&self, tenant: TenantId) -> Result<Rewrapped, Refusal>;
+
+    /// Destroys every key of a subject, for good. Doing it again is no fault.
+    /// Returns the keys that were destroyed.
+    ///
+    /// # Errors
+    /// `unavailable` when it could not be done; the keys may still be there.
+    async fn destroy(&self, tenant: TenantId, subject: Subject) -> Result<Vec<DataKeyId>, Refusal>;
 }

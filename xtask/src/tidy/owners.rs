@@ -1,8 +1,9 @@
 //! Libraries that one crate owns, so that what they do has one place: SQL in
 //! `store`, policy in `gate`, the web server in `server`, HTTP out in
 //! `connect` (and in the binary, whose command line speaks to a server). Random
-//! bits come from `connect` as well, behind the `Entropy` port; signatures are
-//! made and verified in `ledger`.
+//! bits come from `connect` as well, behind the `Entropy` port, and what is
+//! personal is sealed and opened there, behind the `Keyring` port; signatures
+//! are made and verified in `ledger`.
 
 use super::tree::Tree;
 
@@ -14,6 +15,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["connect", "writ"]),
     ("getrandom", &["connect"]),
     ("ed25519-dalek", &["ledger"]),
+    ("chacha20poly1305", &["connect"]),
 ];
 
 /// Checks every kind of dependency, tests included.
