@@ -84,7 +84,7 @@ import pathlib, sqlite3, sys
 path = sys.argv[1]
 database = sqlite3.connect(path)
 database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-rows = database.execute("SELECT lower(hex(id)), payload FROM entries WHERE kind = 'approval.approved'")
+rows = database.execute("SELECT lower(hex(id)), payload FROM entries JOIN kinds ON number = entries.kind WHERE kinds.kind = 'approval.approved'")
 [(entry, payload)] = rows.fetchall()
 database.close()
 old = payload.encode()

@@ -19,6 +19,11 @@ impl TraceId {
     pub fn new(bits: u128) -> Option<Self> {
         (bits != 0).then_some(Self(bits))
     }
+    /// The 16 bytes.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
     /// Parses 32 lowercase hex digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -1,25 +1,55 @@
 //! Appending batches: all or nothing, each under the head that it expects.
 
+use super::names::Numbers;
 use super::row::LOG_STRIDE;
 use super::{fault, tree};
 use ledger::entry::{Entry, Head};
 use ledger::store::{Batch, Document, StoreFault};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-pub(super) fn run(connection: &mut Connection, batches: &[Batch]) -> Result<(), StoreFault> {
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(fault)?;
-    for batch in batches {
-        write(&transaction, batch)?;
-    }
-    transaction.commit().map_err(fault)
+/// The one writing connection, and what it knows of the names in the file.
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    numbers: Numbers,
 }
 
-fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreFault> {
+impl Writer {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            numbers: Numbers::default(),
+        }
+    }
+
+    /// Appends these batches in one transaction.
+    pub(super) fn append(&mut self, batches: &[Batch]) -> Result<(), StoreFault> {
+        let done = self.attempt(batches);
+        if done.is_err() {
+            self.numbers.forget();
+        }
+        done
+    }
+
+    fn attempt(&mut self, batches: &[Batch]) -> Result<(), StoreFault> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(fault)?;
+        for batch in batches {
+            write(&transaction, &mut self.numbers, batch)?;
+        }
+        transaction.commit().map_err(fault)
+    }
+}
+
+fn write(
+    transaction: &Transaction<'_>,
+    numbers: &mut Numbers,
+    batch: &Batch,
+) -> Result<(), StoreFault> {
     let log = move_head(transaction, batch)?;
-    entries(transaction, log, &batch.entries)?;
-    documents(transaction, log, &batch.documents)?;
+    entries(transaction, numbers, log, &batch.entries)?;
+    documents(transaction, numbers, log, &batch.documents)?;
     let mut insert = transaction
         .prepare_cached(
             "INSERT INTO objects (log, digest, bytes) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
@@ -67,13 +97,18 @@ fn move_head(transaction: &Transaction<'_>, batch: &Batch) -> Result<i64, StoreF
         .map_err(fault)
 }
 
-fn entries(transaction: &Transaction<'_>, log: i64, entries: &[Entry]) -> Result<(), StoreFault> {
+fn entries(
+    transaction: &Transaction<'_>,
+    numbers: &mut Numbers,
+    log: i64,
+    entries: &[Entry],
+) -> Result<(), StoreFault> {
     let mut insert = transaction
         .prepare_cached(
-            "INSERT INTO entries (position, log, id, stream, stream_version, kind, category, at, \
-             actor, trace_id, causation, subject, directive, snapshot, payload, payload_hash, \
+            "INSERT INTO entries (position, id, stream, stream_version, kind, at, actor, \
+             trace_id, causation, subject, directive, snapshot, payload, payload_hash, \
              prev_hash, hash) \
-             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
+             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
         )
         .map_err(fault)?;
     for entry in entries {
@@ -81,22 +116,24 @@ fn entries(transaction: &Transaction<'_>, log: i64, entries: &[Entry]) -> Result
         if seq >= LOG_STRIDE {
             return Err(StoreFault::Unavailable("the log is full".into()));
         }
+        let subject = match &entry.subject {
+            Some(subject) => Some(numbers.name(transaction, log, &subject.to_string())?),
+            None => None,
+        };
         insert
             .execute(params![
                 log * LOG_STRIDE + seq,
-                log,
                 entry.id.0.as_bytes(),
-                entry.stream.as_str(),
+                numbers.name(transaction, log, entry.stream.as_str())?,
                 integer(entry.stream_version)?,
-                entry.kind,
-                kernel::names::Name::name(entry.category),
+                numbers.kind(transaction, &entry.kind, entry.category)?,
                 entry.at.as_micros(),
-                entry.actor.to_string(),
-                entry.trace_id.to_string(),
+                numbers.name(transaction, log, &entry.actor.to_string())?,
+                entry.trace_id.to_bytes(),
                 entry.causation.as_ref().map(|c| c.0.as_bytes()),
-                entry.subject.as_ref().map(ToString::to_string),
-                entry.directive.map(|d| d.to_string()),
-                entry.snapshot.map(|s| s.to_string()),
+                subject,
+                entry.directive.as_ref().map(|d| d.0.as_bytes()),
+                entry.snapshot.map(|s| s.0.0),
                 entry.payload,
                 entry.payload_hash.0,
                 entry.prev_hash.0,
@@ -109,31 +146,36 @@ fn entries(transaction: &Transaction<'_>, log: i64, entries: &[Entry]) -> Result
 
 fn documents(
     transaction: &Transaction<'_>,
+    numbers: &mut Numbers,
     log: i64,
     documents: &[Document],
 ) -> Result<(), StoreFault> {
     let mut upsert = transaction
         .prepare_cached(
-            "INSERT INTO documents (log, stream, kind, version, created_seq, updated_seq, status, \
+            "INSERT INTO documents (stream, log, kind, version, created_seq, updated_seq, status, \
              subject, directive, due_at, body) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) \
-             ON CONFLICT (log, stream) DO UPDATE SET version = excluded.version, \
+             ON CONFLICT (stream) DO UPDATE SET version = excluded.version, \
              updated_seq = excluded.updated_seq, status = excluded.status, \
              subject = excluded.subject, directive = excluded.directive, \
              due_at = excluded.due_at, body = excluded.body",
         )
         .map_err(fault)?;
     for document in documents {
+        let subject = match &document.subject {
+            Some(subject) => Some(numbers.name(transaction, log, &subject.to_string())?),
+            None => None,
+        };
         upsert
             .execute(params![
+                numbers.name(transaction, log, document.stream.as_str())?,
                 log,
-                document.stream.as_str(),
                 document.stream.kind(),
                 integer(document.version)?,
                 integer(document.created_seq)?,
                 integer(document.updated_seq)?,
                 document.status,
-                document.subject.as_ref().map(ToString::to_string),
-                document.directive.map(|d| d.to_string()),
+                subject,
+                document.directive.as_ref().map(|d| d.0.as_bytes()),
                 document.due_at.map(kernel::Timestamp::as_micros),
                 document.body,
             ])

@@ -94,7 +94,7 @@ const STORE_EVERY: u64 = 16_384;
 /// Makes the Merkle trees of the logs that were written before there were any.
 fn plant_trees(transaction: &Transaction<'_>) -> Result<(), StoreFault> {
     let mut select = transaction
-        .prepare("SELECT log, hash, at FROM entries ORDER BY position")
+        .prepare("SELECT position >> 40, hash, at FROM entries ORDER BY position")
         .map_err(fault)?;
     let mut rows = select.query([]).map_err(fault)?;
     let mut planted: Option<(i64, Frontier)> = None;

@@ -3,11 +3,14 @@
 //! because the committer keeps states in memory.
 
 mod append;
+mod entries;
 mod migrate;
+mod names;
 mod read;
 mod row;
 mod tree;
 
+use append::Writer;
 use async_trait::async_trait;
 use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
 use ledger::entry::{Entry, Head};
@@ -28,13 +31,20 @@ const LOCK_NAME: &str = "writ.lock";
 const READERS_KEPT: usize = 8;
 /// How long a connection waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Memory for pages of the writing connection, in KiB as SQLite's sign says: the
+/// leaves of the indexes that are written to next.
+const WRITER_CACHE: &str = "-65536";
+/// Pages in the write-ahead log after which they are moved to the main file. A
+/// page that many commits change is moved once; what stands in the log must be
+/// read when the file is opened after a crash, so it stays small.
+const CHECKPOINT_PAGES: &str = "4000";
 /// Prepared statements that each connection keeps.
 const STATEMENTS_KEPT: usize = 64;
 
 /// The embedded store.
 pub struct Sqlite {
     inner: Arc<Inner>,
-    writer: Option<Mutex<Connection>>,
+    writer: Option<Mutex<Writer>>,
     _lock: Option<File>,
 }
 
@@ -60,7 +70,7 @@ impl Sqlite {
                 path,
                 readers: Mutex::default(),
             }),
-            writer: Some(Mutex::new(writer)),
+            writer: Some(Mutex::new(Writer::new(writer))),
             _lock: Some(lock),
         })
     }
@@ -156,6 +166,8 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreFault> {
         ("recursive_triggers", "ON"),
         ("trusted_schema", "OFF"),
         ("cell_size_check", "ON"),
+        ("cache_size", WRITER_CACHE),
+        ("wal_autocheckpoint", CHECKPOINT_PAGES),
     ];
     for (name, value) in pragmas {
         connection.pragma_update(None, name, value).map_err(fault)?;
@@ -192,7 +204,7 @@ impl Store for Sqlite {
             .writer
             .as_ref()
             .ok_or_else(|| StoreFault::Unavailable("opened for reading only".into()))?;
-        append::run(&mut writer.lock(), &batches)
+        writer.lock().append(&batches)
     }
 
     async fn head(&self, tenant: TenantId) -> Result<Head, StoreFault> {
@@ -209,11 +221,11 @@ impl Store for Sqlite {
         query: &EntryQuery,
     ) -> Result<Vec<Entry>, StoreFault> {
         let query = query.clone();
-        self.read(move |c| read::entries(c, tenant, &query)).await
+        self.read(move |c| entries::page(c, tenant, &query)).await
     }
 
     async fn entry(&self, tenant: TenantId, id: EntryId) -> Result<Option<Entry>, StoreFault> {
-        self.read(move |c| read::entry(c, tenant, id)).await
+        self.read(move |c| entries::one(c, tenant, id)).await
     }
 
     async fn document(
@@ -313,6 +325,7 @@ impl Store for Sqlite {
         self.inner.readers.lock().clear();
         writer
             .lock()
+            .connection
             .pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()))
             .map_err(fault)
     }

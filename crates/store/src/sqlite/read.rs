@@ -1,11 +1,10 @@
-//! Reading: heads, entries, current states, what is due, large bodies.
+//! Reading: heads, current states, what is due, large bodies.
 
-use super::fault;
-use super::row::{self, DOCUMENT_COLUMNS, ENTRY_COLUMNS, LOG_STRIDE};
-use kernel::names::Name;
-use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
-use ledger::entry::{Entry, Head};
-use ledger::query::{DocumentQuery, EntryQuery, Order};
+use super::row::{self, documents_from};
+use super::{fault, names};
+use kernel::{Digest, StreamId, TenantId, Timestamp};
+use ledger::entry::Head;
+use ledger::query::{DocumentQuery, Order};
 use ledger::store::{Document, StoreFault};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -86,62 +85,6 @@ pub(super) fn seq_value(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
-pub(super) fn entries(
-    connection: &Connection,
-    tenant: TenantId,
-    query: &EntryQuery,
-) -> Result<Vec<Entry>, StoreFault> {
-    let Some(log) = log_number(connection, tenant)? else {
-        return Ok(Vec::new());
-    };
-    let (beyond, order) = direction(query.order);
-    let within = match query.order {
-        Order::Ascending => "<=",
-        Order::Descending => ">=",
-    };
-    let mut where_ = Conditions::new("position >= ?", log * LOG_STRIDE);
-    where_.and("position < ?", Some((log + 1) * LOG_STRIDE));
-    let indexed = query.stream.is_some()
-        || query.kind.is_some()
-        || query.trace.is_some()
-        || query.subject.is_some()
-        || query.directive.is_some()
-        || query.actor.is_some()
-        || query.category.is_some();
-    where_.and("log = ?", indexed.then_some(log));
-    let position = query
-        .beyond_seq
-        .map(|seq| log * LOG_STRIDE + seq_value(seq).min(LOG_STRIDE - 1));
-    where_.and(&format!("position {beyond} ?"), position);
-    let until = query
-        .until_seq
-        .map(|seq| log * LOG_STRIDE + seq_value(seq).min(LOG_STRIDE - 1));
-    where_.and(&format!("position {within} ?"), until);
-    where_.and(
-        "stream = ?",
-        query.stream.as_ref().map(|s| s.as_str().to_owned()),
-    );
-    where_.and("kind = ?", query.kind.clone());
-    where_.and("category = ?", query.category.map(|c| c.name().to_owned()));
-    where_.and("actor = ?", query.actor.as_ref().map(ToString::to_string));
-    where_.and(
-        "subject = ?",
-        query.subject.as_ref().map(ToString::to_string),
-    );
-    where_.and("trace_id = ?", query.trace.map(|t| t.to_string()));
-    where_.and("directive = ?", query.directive.map(|d| d.to_string()));
-    where_.and("at >= ?", query.from.map(Timestamp::as_micros));
-    where_.and("at < ?", query.until.map(Timestamp::as_micros));
-    where_.values.push(Value::from(limit(query.limit)));
-    let sql = format!(
-        "SELECT {ENTRY_COLUMNS} FROM entries WHERE {} ORDER BY position {order} LIMIT ?",
-        where_.sql
-    );
-    collect(connection, &sql, where_.values, |row| {
-        row::entry(tenant, row)
-    })
-}
-
 pub(super) fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
@@ -161,33 +104,24 @@ pub(super) fn collect<T>(
     Ok(found)
 }
 
-pub(super) fn entry(
-    connection: &Connection,
-    tenant: TenantId,
-    id: EntryId,
-) -> Result<Option<Entry>, StoreFault> {
-    let Some(log) = log_number(connection, tenant)? else {
-        return Ok(None);
-    };
-    let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE log = ? AND id = ?");
-    let values = vec![Value::from(log), Value::from(id.0.as_bytes().to_vec())];
-    Ok(collect(connection, &sql, values, |row| row::entry(tenant, row))?.pop())
-}
+/// Documents, each with the name of its stream.
+const BY_DOCUMENT: &str = "documents d LEFT JOIN names s ON s.number = d.stream";
+/// Names in order, those of streams with their document.
+const BY_NAME: &str = "names s INDEXED BY names_name CROSS JOIN documents d ON d.stream = s.number";
 
 pub(super) fn document(
     connection: &Connection,
     tenant: TenantId,
     stream: &StreamId,
 ) -> Result<Option<Document>, StoreFault> {
-    let sql = format!(
-        "SELECT {DOCUMENT_COLUMNS} FROM documents \
-         WHERE log = (SELECT number FROM logs WHERE tenant = ?) AND stream = ?"
-    );
-    let values = vec![
-        Value::from(tenant.to_string()),
-        Value::from(stream.as_str().to_owned()),
-    ];
-    Ok(collect(connection, &sql, values, row::document)?.pop())
+    let Some(log) = log_number(connection, tenant)? else {
+        return Ok(None);
+    };
+    let Some(number) = names::find_name(connection, log, stream.as_str())? else {
+        return Ok(None);
+    };
+    let sql = format!("{} WHERE d.stream = ?", documents_from(BY_DOCUMENT));
+    Ok(collect(connection, &sql, vec![Value::from(number)], row::document)?.pop())
 }
 
 pub(super) fn documents(
@@ -198,28 +132,36 @@ pub(super) fn documents(
     let Some(log) = log_number(connection, tenant)? else {
         return Ok(Vec::new());
     };
+    let subject = match &query.subject {
+        None => None,
+        Some(subject) => match names::find_name(connection, log, &subject.to_string())? {
+            None => return Ok(Vec::new()),
+            found => found,
+        },
+    };
     let (beyond, order) = direction(query.order);
-    let mut where_ = Conditions::new("log = ?", log);
-    where_.and("kind = ?", Some(query.kind.clone()));
+    let mut where_ = Conditions::new("d.log = ?", log);
+    where_.and("d.kind = ?", Some(query.kind.clone()));
     where_.and(
-        &format!("created_seq {beyond} ?"),
+        &format!("d.created_seq {beyond} ?"),
         query.beyond_seq.map(seq_value),
     );
+    where_.and("d.subject = ?", subject);
     where_.and(
-        "subject = ?",
-        query.subject.as_ref().map(ToString::to_string),
+        "d.directive = ?",
+        query.directive.map(|d| d.0.as_bytes().to_vec()),
     );
-    where_.and("directive = ?", query.directive.map(|d| d.to_string()));
     if !query.statuses.is_empty() {
         let marks = vec!["?"; query.statuses.len()].join(", ");
-        where_.sql.push_str(&format!(" AND status IN ({marks})"));
+        where_.sql.push_str(&format!(" AND d.status IN ({marks})"));
         where_
             .values
             .extend(query.statuses.iter().cloned().map(Value::from));
     }
     where_.values.push(Value::from(limit(query.limit)));
     let sql = format!(
-        "SELECT {DOCUMENT_COLUMNS} FROM documents WHERE {} ORDER BY created_seq {order} LIMIT ?",
+        "{} WHERE {} ORDER BY d.created_seq {order} LIMIT ?",
+        documents_from(BY_DOCUMENT),
         where_.sql
     );
     collect(connection, &sql, where_.values, row::document)
@@ -235,8 +177,8 @@ pub(super) fn all_documents(
         return Ok(Vec::new());
     };
     let sql = format!(
-        "SELECT {DOCUMENT_COLUMNS} FROM documents WHERE log = ? AND stream > ? \
-         ORDER BY stream LIMIT ?"
+        "{} WHERE s.log = ? AND s.name > ? ORDER BY s.name LIMIT ?",
+        documents_from(BY_NAME)
     );
     let after = after.map_or("", StreamId::as_str).to_owned();
     let values = vec![
@@ -252,8 +194,10 @@ pub(super) fn due(
     now: Timestamp,
     rows: usize,
 ) -> Result<Vec<(TenantId, StreamId)>, StoreFault> {
-    let sql = "SELECT tenant, stream FROM documents JOIN logs ON number = log \
-               WHERE due_at IS NOT NULL AND due_at <= ? ORDER BY due_at, log, stream LIMIT ?";
+    let sql = "SELECT l.tenant, s.name FROM documents d JOIN logs l ON l.number = d.log \
+               JOIN names s ON s.number = d.stream \
+               WHERE d.due_at IS NOT NULL AND d.due_at <= ? \
+               ORDER BY d.due_at, d.log, s.name LIMIT ?";
     let values = vec![Value::from(now.as_micros()), Value::from(limit(rows))];
     collect(connection, sql, values, |row| {
         let tenant: String = row.get(0).map_err(fault)?;

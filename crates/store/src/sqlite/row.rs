@@ -1,7 +1,7 @@
 //! Rows to entries and documents. A row that cannot be read is named by its
 //! place in the log.
 
-use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp, TraceId};
+use kernel::{Digest, DirectiveId, EntryId, SnapshotId, StreamId, TenantId, Timestamp, TraceId};
 use ledger::entry::Entry;
 use ledger::store::{Document, StoreFault};
 use rusqlite::Row;
@@ -11,89 +11,124 @@ use std::str::FromStr;
 /// Entries of one log may not outgrow this; see `schema_1.sql`.
 pub(super) const LOG_STRIDE: i64 = 1 << 40;
 
-pub(super) const ENTRY_COLUMNS: &str = "position, id, stream, stream_version, kind, category, at, \
-     actor, trace_id, causation, subject, directive, snapshot, payload, payload_hash, prev_hash, hash";
+/// Entries with the names that they carry, to be followed by a condition on
+/// `e`. A name that is missing makes its entry unreadable.
+pub(super) const ENTRIES: &str = "SELECT e.position, e.id, s.name, e.stream_version, k.kind, \
+     k.category, e.at, a.name, e.trace_id, e.causation, e.subject IS NULL, u.name, e.directive, \
+     e.snapshot, e.payload, e.payload_hash, e.prev_hash, e.hash FROM entries e \
+     LEFT JOIN names s ON s.number = e.stream LEFT JOIN kinds k ON k.number = e.kind \
+     LEFT JOIN names a ON a.number = e.actor LEFT JOIN names u ON u.number = e.subject";
 
-pub(super) const DOCUMENT_COLUMNS: &str =
-    "stream, version, created_seq, updated_seq, status, subject, directive, due_at, body";
+/// Documents with the names that they carry, from these tables: `d` must be the
+/// documents and `s` the names of their streams.
+pub(super) fn documents_from(tables: &str) -> String {
+    format!(
+        "SELECT s.name, d.version, d.created_seq, d.updated_seq, d.status, d.subject IS NULL, \
+         u.name, d.directive, d.due_at, d.body FROM {tables} \
+         LEFT JOIN names u ON u.number = d.subject"
+    )
+}
+
+/// The place of the instant among the columns of [`ENTRIES`].
+pub(super) const AT: usize = 6;
 
 type Fault = String;
 
-fn column<T: FromSql>(row: &Row<'_>, name: &str) -> Result<T, Fault> {
-    row.get(name).map_err(|e| format!("column `{name}`: {e}"))
+/// A column, by its place and the name that a fault gives it.
+type Column = (usize, &'static str);
+
+fn column<T: FromSql>(row: &Row<'_>, (at, name): Column) -> Result<T, Fault> {
+    row.get(at).map_err(|e| format!("column `{name}`: {e}"))
 }
 
-fn number(row: &Row<'_>, name: &str) -> Result<u64, Fault> {
-    let number: i64 = column(row, name)?;
-    u64::try_from(number).map_err(|_| format!("column `{name}`: `{number}` is negative"))
+fn number(row: &Row<'_>, of: Column) -> Result<u64, Fault> {
+    let number: i64 = column(row, of)?;
+    u64::try_from(number).map_err(|_| format!("column `{}`: `{number}` is negative", of.1))
 }
 
-fn text<T: FromStr>(row: &Row<'_>, name: &str) -> Result<T, Fault> {
-    let text: String = column(row, name)?;
-    text.parse()
-        .map_err(|_| format!("column `{name}`: `{}` cannot be read", text.escape_debug()))
+/// A text as it stands in the row, without a copy.
+fn plain<'r>(row: &'r Row<'_>, (at, name): Column) -> Result<&'r str, Fault> {
+    let value = row
+        .get_ref(at)
+        .map_err(|e| format!("column `{name}`: {e}"))?;
+    value.as_str().map_err(|e| format!("column `{name}`: {e}"))
 }
 
-fn optional<T: FromStr>(row: &Row<'_>, name: &str) -> Result<Option<T>, Fault> {
-    match column::<Option<String>>(row, name)? {
-        None => Ok(None),
-        Some(_) => text(row, name).map(Some),
+fn text<T: FromStr>(row: &Row<'_>, of: Column) -> Result<T, Fault> {
+    let text = plain(row, of)?;
+    let unreadable = || {
+        format!(
+            "column `{}`: `{}` cannot be read",
+            of.1,
+            text.escape_debug()
+        )
+    };
+    text.parse().map_err(|_| unreadable())
+}
+
+/// A text that may be absent, which the column before it says.
+fn optional<T: FromStr>(row: &Row<'_>, of: Column) -> Result<Option<T>, Fault> {
+    match column(row, (of.0 - 1, of.1))? {
+        true => Ok(None),
+        false => text(row, of).map(Some),
     }
 }
 
-fn digest(row: &Row<'_>, name: &str) -> Result<Digest, Fault> {
-    column::<[u8; 32]>(row, name).map(Digest)
+fn digest(row: &Row<'_>, of: Column) -> Result<Digest, Fault> {
+    column::<[u8; 32]>(row, of).map(Digest)
 }
 
-fn entry_id(bytes: [u8; 16]) -> EntryId {
-    EntryId(uuid::Uuid::from_bytes(bytes))
+fn uuid(bytes: [u8; 16]) -> uuid::Uuid {
+    uuid::Uuid::from_bytes(bytes)
 }
 
 fn read_entry(row: &Row<'_>, seq: u64) -> Result<Entry, Fault> {
-    let trace: String = column(row, "trace_id")?;
+    let trace = u128::from_be_bytes(column(row, (8, "trace_id"))?);
     Ok(Entry {
         seq,
-        id: entry_id(column(row, "id")?),
-        stream: StreamId::from_stored(&column::<String>(row, "stream")?),
-        stream_version: number(row, "stream_version")?,
-        kind: column(row, "kind")?,
-        category: text(row, "category")?,
-        at: Timestamp::from_micros(column(row, "at")?),
-        actor: text(row, "actor")?,
-        trace_id: TraceId::parse(&trace)
-            .ok_or_else(|| format!("column `trace_id`: `{trace}` cannot be read"))?,
-        causation: column::<Option<[u8; 16]>>(row, "causation")?.map(entry_id),
-        subject: optional(row, "subject")?,
-        directive: optional(row, "directive")?,
-        snapshot: optional(row, "snapshot")?,
-        payload: column(row, "payload")?,
-        payload_hash: digest(row, "payload_hash")?,
-        prev_hash: digest(row, "prev_hash")?,
-        hash: digest(row, "hash")?,
+        id: EntryId(uuid(column(row, (1, "id"))?)),
+        stream: StreamId::from_stored(plain(row, (2, "stream"))?),
+        stream_version: number(row, (3, "stream_version"))?,
+        kind: column(row, (4, "kind"))?,
+        category: text(row, (5, "category"))?,
+        at: Timestamp::from_micros(column(row, (AT, "at"))?),
+        actor: text(row, (7, "actor"))?,
+        trace_id: TraceId::new(trace).ok_or("column `trace_id`: it is zero")?,
+        causation: column::<Option<[u8; 16]>>(row, (9, "causation"))?.map(|b| EntryId(uuid(b))),
+        subject: optional(row, (11, "subject"))?,
+        directive: column::<Option<[u8; 16]>>(row, (12, "directive"))?
+            .map(|b| DirectiveId(uuid(b))),
+        snapshot: column::<Option<[u8; 32]>>(row, (13, "snapshot"))?.map(|b| SnapshotId(Digest(b))),
+        payload: column(row, (14, "payload"))?,
+        payload_hash: digest(row, (15, "payload_hash"))?,
+        prev_hash: digest(row, (16, "prev_hash"))?,
+        hash: digest(row, (17, "hash"))?,
     })
 }
 
-/// The entry in this row of [`ENTRY_COLUMNS`].
+/// The entry in this row of [`ENTRIES`].
 pub(super) fn entry(tenant: TenantId, row: &Row<'_>) -> Result<Entry, StoreFault> {
-    let position: i64 = row.get("position").map_err(super::fault)?;
+    let position: i64 = row.get(0).map_err(super::fault)?;
     let seq = u64::try_from(position % LOG_STRIDE).unwrap_or(0);
     read_entry(row, seq).map_err(|what| StoreFault::Unreadable { tenant, seq, what })
 }
 
-/// The document in this row of [`DOCUMENT_COLUMNS`].
+fn read_document(row: &Row<'_>) -> Result<Document, Fault> {
+    Ok(Document {
+        stream: StreamId::from_stored(plain(row, (0, "stream"))?),
+        version: number(row, (1, "version"))?,
+        created_seq: number(row, (2, "created_seq"))?,
+        updated_seq: number(row, (3, "updated_seq"))?,
+        status: column(row, (4, "status"))?,
+        subject: optional(row, (6, "subject"))?,
+        directive: column::<Option<[u8; 16]>>(row, (7, "directive"))?.map(|b| DirectiveId(uuid(b))),
+        due_at: column::<Option<i64>>(row, (8, "due_at"))?.map(Timestamp::from_micros),
+        body: column(row, (9, "body"))?,
+    })
+}
+
+/// The document in this row of [`documents_from`].
 pub(super) fn document(row: &Row<'_>) -> Result<Document, StoreFault> {
-    let read = || -> Result<Document, Fault> {
-        Ok(Document {
-            stream: StreamId::from_stored(&column::<String>(row, "stream")?),
-            version: number(row, "version")?,
-            created_seq: number(row, "created_seq")?,
-            updated_seq: number(row, "updated_seq")?,
-            status: column(row, "status")?,
-            subject: optional(row, "subject")?,
-            directive: optional(row, "directive")?,
-            due_at: column::<Option<i64>>(row, "due_at")?.map(Timestamp::from_micros),
-            body: column(row, "body")?,
-        })
-    };
-    read().map_err(|what| StoreFault::Damaged(format!("a current state cannot be read: {what}")))
+    read_document(row)
+        .map_err(|what| StoreFault::Damaged(format!("a current state cannot be read: {what}")))
 }
