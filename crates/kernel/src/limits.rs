@@ -5,6 +5,9 @@
 pub const JSON_BYTES_MAX: usize = 1024 * 1024;
 /// Deepest nesting of JSON that is parsed, in levels.
 pub const JSON_DEPTH_MAX: usize = 32;
+/// Deepest nesting of JSON in a ledger: an input and what entries put around
+/// it. The ledger's format names it.
+pub const LEDGER_JSON_DEPTH_MAX: usize = 64;
 /// Longest payload of one ledger entry, in bytes of canonical JSON.
 pub const ENTRY_PAYLOAD_BYTES_MAX: usize = 256 * 1024;
 /// Largest raw body that is kept inside an evidence entry, in bytes.
@@ -29,4 +32,8 @@ pub const MONEY_SCALE_MAX: u32 = 6;
 const _: () = assert!(EVIDENCE_INLINE_BYTES_MAX < ENTRY_PAYLOAD_BYTES_MAX);
 const _: () = assert!(ENTRY_PAYLOAD_BYTES_MAX <= JSON_BYTES_MAX);
 const _: () = assert!(PAGE_ROWS_DEFAULT <= PAGE_ROWS_MAX);
-const _: () = assert!(JSON_DEPTH_MAX < 128, "serde_json's own recursion bound");
+const _: () = assert!(JSON_DEPTH_MAX < LEDGER_JSON_DEPTH_MAX);
+const _: () = assert!(
+    LEDGER_JSON_DEPTH_MAX < 128,
+    "serde_json's own recursion bound"
+);
