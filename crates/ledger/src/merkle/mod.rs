@@ -5,12 +5,14 @@
 
 mod frontier;
 mod proof;
+mod range;
 mod span;
 mod tile;
 mod tiles;
 
 pub use frontier::{Frontier, Grown};
 pub use proof::{ProofFault, verify_consistency, verify_inclusion};
+pub use range::{RangeRoot, parts_beside};
 pub use span::{SPAN_LEVELS, Span};
 pub use tile::{TILE_HEIGHT, TILE_WIDTH, Tile};
 pub use tiles::{Stored, TileSource, Tiles, width};

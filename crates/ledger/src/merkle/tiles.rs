@@ -2,7 +2,7 @@
 //! the log has had, each from a few tiles, never by building the tree anew.
 
 use super::proof::{consistency_nodes, inclusion_nodes, split};
-use super::{TILE_HEIGHT, TILE_WIDTH, leaf, node, root};
+use super::{TILE_HEIGHT, TILE_WIDTH, leaf, node, parts_beside, root};
 use crate::store::{Store, StoreFault};
 use async_trait::async_trait;
 use kernel::{Digest, Refusal, TenantId};
@@ -128,6 +128,23 @@ impl<S: TileSource> Tiles<S> {
         let nodes = consistency_nodes(old, self.size)
             .map_err(|fault| Refusal::invalid(fault.to_string()))?;
         Ok(self.all(nodes).await?)
+    }
+
+    /// The range proof of these leaves (from 0): see [`super::RangeRoot`].
+    ///
+    /// # Errors
+    /// When they are not all in the tree, a tile is missing, or storage does
+    /// not answer.
+    pub async fn beside(&mut self, leaves: &Range<u64>) -> Result<Vec<Digest>, Refusal> {
+        if leaves.is_empty() || leaves.end > self.size {
+            return Err(Refusal::not_found(format!(
+                "the entries {} to {} are not all in a tree of {}",
+                leaves.start + 1,
+                leaves.end,
+                self.size
+            )));
+        }
+        Ok(self.all(parts_beside(leaves, self.size)).await?)
     }
 
     async fn all(&mut self, nodes: Vec<Range<u64>>) -> Result<Vec<Digest>, StoreFault> {
