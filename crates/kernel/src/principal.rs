@@ -2,6 +2,7 @@
 //! each entry of the ledger.
 
 use crate::Refusal;
+use crate::names::Name as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
@@ -57,6 +58,12 @@ impl Actor {
             kind,
             id: id.to_string(),
         }
+    }
+    /// Whether this text is an actor; nothing is made.
+    #[must_use]
+    pub fn is_text(text: &str) -> bool {
+        text.split_once(':')
+            .is_some_and(|(kind, id)| !id.is_empty() && PrincipalKind::parse(kind).is_some())
     }
     /// A part of writ itself.
     #[must_use]

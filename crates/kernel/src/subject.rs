@@ -18,12 +18,7 @@ impl Subject {
     /// # Errors
     /// When either part is not of the form above or too long.
     pub fn new(kind: &str, id: &str) -> Result<Self, Refusal> {
-        let kind_fine = kind.starts_with(|c: char| c.is_ascii_lowercase())
-            && kind
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'));
-        let id_fine = !id.is_empty() && !id.chars().any(|c| c.is_whitespace() || c.is_control());
-        if !kind_fine || !id_fine || kind.len() + id.len() > limits::NAME_BYTES_MAX {
+        if !Self::is_formed(kind, id) {
             return Err(Refusal::invalid(format!(
                 "`{kind}/{}` is not a subject",
                 id.escape_debug()
@@ -34,6 +29,22 @@ impl Subject {
             kind: kind.to_owned(),
             id: id.to_owned(),
         })
+    }
+
+    /// Whether this text is a subject; nothing is made.
+    #[must_use]
+    pub fn is_text(text: &str) -> bool {
+        let (kind, id) = text.split_once('/').unwrap_or((text, ""));
+        Self::is_formed(kind, id)
+    }
+
+    fn is_formed(kind: &str, id: &str) -> bool {
+        let kind_fine = kind.starts_with(|c: char| c.is_ascii_lowercase())
+            && kind
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'));
+        let id_fine = !id.is_empty() && !id.chars().any(|c| c.is_whitespace() || c.is_control());
+        kind_fine && id_fine && kind.len() + id.len() <= limits::NAME_BYTES_MAX
     }
 
     /// Parses `type/id`; the id may hold further slashes.
@@ -93,6 +104,7 @@ mod tests {
     fn forms() {
         let s = Subject::parse("repository/org/name").unwrap();
         assert_eq!((s.kind(), s.id()), ("repository", "org/name"));
+        assert!(Subject::is_text("repository/org/name"));
         for bad in [
             "",
             "service",
@@ -103,6 +115,7 @@ mod tests {
             "service/a\u{0}b",
         ] {
             assert!(Subject::parse(bad).is_err(), "{bad:?}");
+            assert!(!Subject::is_text(bad), "{bad:?}");
         }
     }
 }

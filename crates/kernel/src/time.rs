@@ -25,10 +25,48 @@ impl Timestamp {
         Self(micros.clamp(MICROS_MIN, MICROS_MAX))
     }
 
+    /// The instant at exactly this many microseconds; `None` beyond the years 0
+    /// to 9999.
+    #[must_use]
+    pub fn exactly(micros: i64) -> Option<Self> {
+        (MICROS_MIN..=MICROS_MAX)
+            .contains(&micros)
+            .then_some(Self(micros))
+    }
+
     /// Microseconds since the epoch.
     #[must_use]
     pub fn as_micros(self) -> i64 {
         self.0
+    }
+
+    /// The text form in ASCII. By hand, because every entry that is verified
+    /// is written with it; a property test compares it with jiff's.
+    #[must_use]
+    pub fn text(self) -> [u8; 27] {
+        let (days, micros) = (
+            self.0.div_euclid(DAY_MICROS),
+            self.0.rem_euclid(DAY_MICROS).unsigned_abs(),
+        );
+        let (year, month, day) = civil(days);
+        let second = micros / 1_000_000;
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let parts = [
+            (0..4, year),
+            (5..7, month),
+            (8..10, day),
+            (11..13, second / 3_600),
+            (14..16, second / 60 % 60),
+            (17..19, second % 60),
+            (20..26, micros % 1_000_000),
+        ];
+        for (place, mut number) in parts {
+            for digit in text.get_mut(place).into_iter().flatten().rev() {
+                *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+                number /= 10;
+            }
+        }
+        text
     }
 
     /// Whole milliseconds since the epoch, rounded down; zero before it.
@@ -87,10 +125,27 @@ impl Timestamp {
     }
 }
 
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// Year, month and day of this many days after the epoch, by Howard Hinnant's
+/// `civil_from_days`: years begin in March, so that the leap day is the last.
+fn civil(days: i64) -> (u64, u64, u64) {
+    // Days since 0000-03-01, held positive by one era of 400 years.
+    let since = (days + 719_468 + 146_097).unsigned_abs();
+    let (era, of_era) = (since / 146_097, since % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year.saturating_sub(400), month, day)
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let instant = jiff::Timestamp::from_microsecond(self.0).map_err(|_| fmt::Error)?;
-        write!(f, "{instant:.6}")
+        let text = self.text();
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -243,6 +298,38 @@ mod tests {
             Timestamp::from_micros(i64::MIN).to_string(),
             "0000-01-01T00:00:00.000000Z"
         );
+    }
+
+    #[track_caller]
+    fn is_written_as_by_jiff(micros: i64) {
+        let instant = Timestamp::from_micros(micros);
+        let jiff = jiff::Timestamp::from_microsecond(instant.0).unwrap();
+        assert_eq!(instant.to_string(), format!("{jiff:.6}"), "{micros}");
+    }
+
+    #[test]
+    fn every_day_of_the_calendar_is_written_right() {
+        // Every day of one era of 400 years, after which the calendar repeats.
+        for day in -100_000..=46_097 {
+            let (year, month, of_month) = civil(day);
+            let date = jiff::Timestamp::from_microsecond(day * DAY_MICROS).unwrap();
+            let date = date.to_zoned(jiff::tz::TimeZone::UTC).date();
+            let found = (date.year(), date.month(), date.day());
+            let found = (found.0 as u64, found.1 as u64, found.2 as u64);
+            assert_eq!((year, month, of_month), found, "{day}");
+        }
+        for edge in [0, -1, 1, MICROS_MIN, MICROS_MAX, 951_782_399_999_999] {
+            is_written_as_by_jiff(edge);
+        }
+        assert_eq!(Timestamp::exactly(MICROS_MAX + 1), None);
+        assert_eq!(Timestamp::exactly(-1), Some(Timestamp(-1)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn instants_are_written_as_by_jiff(micros in MICROS_MIN..=MICROS_MAX) {
+            is_written_as_by_jiff(micros);
+        }
     }
 
     #[test]

@@ -3,16 +3,18 @@
 //!
 //! `payload_hash` is SHA-256 of the payload's canonical JSON (RFC 8785).
 //! `hash` is SHA-256 of `writ.entry.v1`, a line feed, and the canonical JSON of
-//! the header: an object with the members of [`Header`], absent ones left out.
-//! The header names the tenant and the previous entry's hash, so that an entry
-//! fits in one place of one log only.
+//! the header: an object with `tenant` and every field of [`Entry`] but `payload`
+//! and `hash`, absent ones left out ([`crate::row`]). The header names the
+//! tenant and the previous entry's hash, so that an entry fits in one place of
+//! one log only.
 
 use kernel::{
     Actor, Category, Digest, DirectiveId, EntryId, SnapshotId, StreamId, Subject, TenantId,
     Timestamp, TraceId,
 };
-use serde::Serialize;
-use sha2::{Digest as _, Sha256};
+
+pub use crate::row::DOMAIN;
+use crate::row::{Preimage, Texts};
 
 /// An entry (LED-1), with what it refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,61 +55,14 @@ pub struct Entry {
     pub hash: Digest,
 }
 
-/// What the hash covers. The members stand in the order of their names, as
-/// canonical JSON wants it.
-#[derive(Serialize)]
-struct Header<'a> {
-    actor: &'a Actor,
-    at: Timestamp,
-    category: Category,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    causation: Option<EntryId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    directive: Option<DirectiveId>,
-    id: EntryId,
-    kind: &'a str,
-    payload_hash: Digest,
-    prev_hash: Digest,
-    seq: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    snapshot: Option<SnapshotId>,
-    stream: &'a str,
-    stream_version: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<&'a Subject>,
-    tenant: TenantId,
-    trace_id: TraceId,
-}
-
-/// What stands before the header in the hashed bytes.
-pub const DOMAIN: &[u8] = b"writ.entry.v1\n";
-
 impl Entry {
     /// The canonical JSON of the header.
     #[must_use]
     pub fn header(&self, tenant: TenantId) -> Vec<u8> {
-        // INVARIANT(header-is-canonical): every member is a string or an
-        // integer below 2^53 and the members are sorted, so plain serialisation
-        // is RFC 8785; a test compares the two.
-        serde_json::to_vec(&Header {
-            actor: &self.actor,
-            at: self.at,
-            category: self.category,
-            causation: self.causation,
-            directive: self.directive,
-            id: self.id,
-            kind: &self.kind,
-            payload_hash: self.payload_hash,
-            prev_hash: self.prev_hash,
-            seq: self.seq,
-            snapshot: self.snapshot,
-            stream: self.stream.as_str(),
-            stream_version: self.stream_version,
-            subject: self.subject.as_ref(),
-            tenant,
-            trace_id: self.trace_id,
-        })
-        .unwrap_or_default()
+        let texts = Texts::of(self);
+        let mut preimage = Preimage::new(tenant);
+        let bytes = preimage.write(&texts.row(self));
+        bytes.get(DOMAIN.len()..).unwrap_or_default().to_vec()
     }
 
     /// The entry as people and programs see it: every field, the payload as
@@ -139,10 +94,7 @@ impl Entry {
     /// The hash that this entry must have in this tenant's log.
     #[must_use]
     pub fn computed_hash(&self, tenant: TenantId) -> Digest {
-        let mut hasher = Sha256::new();
-        hasher.update(DOMAIN);
-        hasher.update(self.header(tenant));
-        Digest(hasher.finalize().into())
+        Preimage::new(tenant).hash(&Texts::of(self).row(self))
     }
 }
 

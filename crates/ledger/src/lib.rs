@@ -19,6 +19,7 @@ pub mod note;
 pub mod query;
 pub mod registry;
 pub mod request;
+pub mod row;
 pub mod store;
 
 mod committer;
@@ -33,4 +34,5 @@ pub use entry::{Entry, Head};
 pub use handle::{Committed, Ledger, Settings};
 pub use query::{DocumentQuery, EntryQuery, Order};
 pub use registry::Registry;
+pub use row::{Row, Rows, Seqs};
 pub use store::{Batch, Document, Leaf, Store, StoreFault};

@@ -5,6 +5,7 @@
 use crate::entry::{Entry, Head};
 use crate::merkle::{Grown, Span, Tile};
 use crate::query::{DocumentQuery, EntryQuery};
+use crate::row::{Rows, Seqs};
 use async_trait::async_trait;
 use kernel::{Digest, DirectiveId, EntryId, StreamId, Subject, TenantId, Timestamp};
 
@@ -109,6 +110,18 @@ pub trait Store: Send + Sync + 'static {
     /// Entries that match.
     async fn entries(&self, tenant: TenantId, query: &EntryQuery)
     -> Result<Vec<Entry>, StoreFault>;
+    /// The entries at these positions as they are stored, in order, up to
+    /// about this many bytes but at least one. A row that cannot be read ends
+    /// the run; it is named beside the rows before it, and is no fault of the
+    /// call.
+    async fn rows(
+        &self,
+        tenant: TenantId,
+        seqs: Seqs,
+        bytes_max: usize,
+    ) -> Result<Rows, StoreFault> {
+        crate::row::by_entries(self, tenant, seqs, bytes_max).await
+    }
     /// One entry.
     async fn entry(&self, tenant: TenantId, id: EntryId) -> Result<Option<Entry>, StoreFault>;
     /// One current state.

@@ -2,13 +2,19 @@
 //! that it claims, and the log ends where storage says it ends.
 
 use crate::entry::{Entry, Head};
-use crate::query::EntryQuery;
+use crate::row::{Broken, Preimage, Row, Rows, Seqs, Texts};
 use crate::store::{Store, StoreFault};
+use futures_util::stream::{self, StreamExt as _};
 use kernel::{Digest, EntryId, TenantId};
 use serde::{Deserialize, Serialize};
 
-/// Entries read at a time.
-const PAGE: usize = 2_000;
+/// Entries of a part of a log that is checked on its own.
+const PART_ENTRIES: u64 = 4_096;
+/// Bytes of a part that are in memory at a time, about.
+pub(crate) const PART_BYTES: usize = 4 * 1024 * 1024;
+/// Parts that are read and checked beside each other at most. With
+/// [`PART_BYTES`] it bounds the memory that verification takes.
+const PARTS_MAX: usize = 8;
 
 /// The first thing that is wrong with a log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,35 +55,182 @@ impl Report {
 /// # Errors
 /// What is wrong with it.
 pub fn follows(tenant: TenantId, head: Head, entry: &Entry) -> Result<Head, Fault> {
-    let fault = |what: String| Fault {
-        seq: head.seq + 1,
-        entry: Some(entry.id),
-        what,
-    };
-    if entry.seq != head.seq + 1 {
-        return Err(fault(format!(
-            "entry {} is missing; the next one is {}",
-            head.seq + 1,
-            entry.seq
-        )));
-    }
-    if entry.prev_hash != head.hash {
-        return Err(fault("it does not follow the entry before it".into()));
-    }
-    if Digest::of(entry.payload.as_bytes()) != entry.payload_hash {
-        return Err(fault("its payload does not have the recorded hash".into()));
-    }
-    if entry.computed_hash(tenant) != entry.hash {
-        return Err(fault("its header does not have the recorded hash".into()));
-    }
-    Ok(Head {
-        seq: entry.seq,
-        hash: entry.hash,
-    })
+    Checker::new(tenant).follows(head, &Texts::of(entry).row(entry))
 }
 
-/// Verifies a tenant's log from its first entry to its head. `progress` hears
-/// how many entries are done.
+/// Checks rows, one log's, one after another, without a type of its own for
+/// each entry.
+pub struct Checker {
+    preimage: Preimage,
+}
+
+impl Checker {
+    /// For rows of this tenant's log.
+    #[must_use]
+    pub fn new(tenant: TenantId) -> Self {
+        Self {
+            preimage: Preimage::new(tenant),
+        }
+    }
+
+    /// Checks that `row` follows `head`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn follows(&mut self, head: Head, row: &Row<'_>) -> Result<Head, Fault> {
+        let fault = |what: String| Fault {
+            seq: head.seq + 1,
+            entry: Some(row.id),
+            what,
+        };
+        if row.seq != head.seq + 1 {
+            return Err(fault(missing(head.seq + 1, row.seq)));
+        }
+        if row.prev_hash != head.hash {
+            return Err(fault(UNCHAINED.into()));
+        }
+        self.holds(row).map_err(|what| fault(what.into()))?;
+        Ok(Head {
+            seq: row.seq,
+            hash: row.hash,
+        })
+    }
+
+    /// Checks that the row has the payload and the header that it claims; its
+    /// place among others is not looked at.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn holds(&mut self, row: &Row<'_>) -> Result<(), &'static str> {
+        if Digest::of(row.payload.as_bytes()) != row.payload_hash {
+            return Err("its payload does not have the recorded hash");
+        }
+        if self.preimage.hash(row) != row.hash {
+            return Err("its header does not have the recorded hash");
+        }
+        Ok(())
+    }
+}
+
+const UNCHAINED: &str = "it does not follow the entry before it";
+
+fn missing(wanted: u64, found: u64) -> String {
+    format!("entry {wanted} is missing; the next one is {found}")
+}
+
+/// The first row of a part of a log, readable or not.
+#[derive(Clone, Copy)]
+struct First {
+    seq: u64,
+    entry: Option<EntryId>,
+    prev: Option<Digest>,
+}
+
+/// What was found in a part of a log that was checked on its own.
+struct Part {
+    first: Option<First>,
+    /// The end of what holds; the position before the part when nothing does.
+    head: Head,
+    fault: Option<Fault>,
+}
+
+impl Part {
+    /// The part that begins at this position, before anything of it is read.
+    fn from(seq: u64) -> Self {
+        Self {
+            first: None,
+            head: Head {
+                seq: seq.saturating_sub(1),
+                hash: Digest::ZERO,
+            },
+            fault: None,
+        }
+    }
+
+    /// Checks a run of rows that follows what was checked so far. The first
+    /// row of all is taken to follow what it says it follows: whoever joins
+    /// the parts knows whether it does.
+    fn take(mut self, checker: &mut Checker, rows: &Rows) -> Self {
+        for row in rows.iter() {
+            let mut head = self.head;
+            if self.first.is_none() {
+                head.hash = row.prev_hash;
+                self.first = Some(First {
+                    seq: row.seq,
+                    entry: Some(row.id),
+                    prev: Some(row.prev_hash),
+                });
+            }
+            match checker.follows(head, &row) {
+                Ok(next) => self.head = next,
+                Err(fault) => {
+                    self.fault = Some(fault);
+                    return self;
+                }
+            }
+        }
+        if let Some(broken) = &rows.broken {
+            self.first.get_or_insert(First {
+                seq: broken.seq,
+                entry: None,
+                prev: None,
+            });
+            self.fault = Some(Fault::broken(self.head, broken));
+        }
+        self
+    }
+
+    /// What is known of the log after this part, when it ended at `head`
+    /// before it.
+    fn join(self, head: Head) -> (Head, Option<Fault>) {
+        let Some(first) = self.first else {
+            return (head, None);
+        };
+        let next = head.seq + 1;
+        let what = if first.seq != next {
+            missing(next, first.seq)
+        } else if first.prev.is_some_and(|prev| prev != head.hash) {
+            UNCHAINED.to_owned()
+        } else {
+            let moved = self.head.seq > head.seq;
+            return (if moved { self.head } else { head }, self.fault);
+        };
+        let fault = Fault {
+            seq: next,
+            entry: first.entry,
+            what,
+        };
+        (head, Some(fault))
+    }
+}
+
+impl Fault {
+    /// A row that could not be read, after `head`.
+    fn broken(head: Head, broken: &Broken) -> Self {
+        let next = head.seq + 1;
+        let what = match broken.seq == next {
+            true => broken.what.clone(),
+            false => missing(next, broken.seq),
+        };
+        Self {
+            seq: next,
+            entry: None,
+            what,
+        }
+    }
+}
+
+/// How far a proof has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Entries that are done.
+    pub done: u64,
+    /// Entries that there are.
+    pub total: u64,
+}
+
+/// Verifies a tenant's log from its first entry to its head, and has the
+/// storage engine check itself meanwhile.
 ///
 /// # Errors
 /// When storage cannot be read at all; what is wrong with the log is in the
@@ -85,54 +238,11 @@ pub fn follows(tenant: TenantId, head: Head, entry: &Entry) -> Result<Head, Faul
 pub async fn log(
     store: &dyn Store,
     tenant: TenantId,
-    mut progress: impl FnMut(u64) + Send,
+    progress: impl FnMut(Progress) + Send,
 ) -> Result<Report, StoreFault> {
-    let mut head = Head::EMPTY;
-    let mut fault = None;
-    'pages: loop {
-        let query = EntryQuery {
-            beyond_seq: Some(head.seq),
-            limit: PAGE,
-            ..EntryQuery::default()
-        };
-        let page = match store.entries(tenant, &query).await {
-            Ok(page) => page,
-            Err(StoreFault::Unreadable { seq, what, .. }) => {
-                // The rows before the unreadable one are still checked.
-                let entry = None;
-                fault = Some(Fault { seq, entry, what });
-                readable(store, tenant, head).await
-            }
-            Err(StoreFault::Damaged(what)) => {
-                let page = readable(store, tenant, head).await;
-                fault = Some(Fault {
-                    seq: head.seq + 1 + page.len() as u64,
-                    entry: None,
-                    what,
-                });
-                page
-            }
-            Err(other) => return Err(other),
-        };
-        let last_page = page.len() < PAGE || fault.is_some();
-        for entry in &page {
-            match follows(tenant, head, entry) {
-                Ok(next) => head = next,
-                Err(found) => {
-                    fault = Some(found);
-                    break 'pages;
-                }
-            }
-        }
-        progress(head.seq);
-        if last_page {
-            break;
-        }
-    }
-    if fault.is_none() {
-        fault = ends_early(store.head(tenant).await?, head);
-    }
-    let engine = match store.engine_check().await {
+    let (found, engine) = tokio::join!(entries(store, tenant, progress), store.engine_check());
+    let (head, fault) = found?;
+    let engine = match engine {
         Ok(found) => found,
         Err(StoreFault::Damaged(what)) => vec![what],
         Err(other) => return Err(other),
@@ -146,96 +256,119 @@ pub async fn log(
     })
 }
 
-/// The entries after `head` that can be read one by one, up to a page.
-async fn readable(store: &dyn Store, tenant: TenantId, head: Head) -> Vec<Entry> {
-    let mut page = Vec::new();
-    for at in head.seq..head.seq + PAGE as u64 {
-        let query = EntryQuery {
-            beyond_seq: Some(at),
-            limit: 1,
-            ..EntryQuery::default()
+/// Verifies the entries alone: the end of what holds, and the first fault.
+/// Parts of [`PART_ENTRIES`] are read and checked beside each other, and
+/// joined in order.
+///
+/// # Errors
+/// When storage cannot be read at all.
+pub async fn entries(
+    store: &dyn Store,
+    tenant: TenantId,
+    mut progress: impl FnMut(Progress) + Send,
+) -> Result<(Head, Option<Fault>), StoreFault> {
+    let mut head = Head::EMPTY;
+    let recorded = store.head(tenant).await?;
+    let parts = (0..recorded.seq.div_ceil(PART_ENTRIES)).map(|nth| Seqs {
+        // A row at position 0 belongs to no log; it is looked for as well.
+        from: if nth == 0 { 0 } else { nth * PART_ENTRIES + 1 },
+        until: recorded.seq.min((nth + 1) * PART_ENTRIES),
+    });
+    let checks = parts.map(|seqs| part(store, tenant, seqs));
+    let mut checked = stream::iter(checks).buffered(parallel());
+    while let Some(part) = checked.next().await {
+        let fault;
+        (head, fault) = part?.join(head);
+        if fault.is_some() {
+            return Ok((head, fault));
+        }
+        progress(Progress {
+            done: head.seq,
+            total: recorded.seq,
+        });
+    }
+    tail(store, tenant, head).await
+}
+
+/// Checks what comes after `head`, until the log ends where its head is
+/// recorded: entries may be appended meanwhile.
+async fn tail(
+    store: &dyn Store,
+    tenant: TenantId,
+    mut head: Head,
+) -> Result<(Head, Option<Fault>), StoreFault> {
+    loop {
+        let seqs = Seqs {
+            from: head.seq + 1,
+            until: head.seq + PART_ENTRIES,
         };
-        match store.entries(tenant, &query).await {
-            Ok(mut one) if one.len() == 1 => page.append(&mut one),
-            _ => break,
+        let before = head;
+        let fault;
+        (head, fault) = part(store, tenant, seqs).await?.join(head);
+        if fault.is_some() {
+            return Ok((head, fault));
+        }
+        if head != before {
+            continue;
+        }
+        // In this order: an entry that was read was recorded before.
+        let recorded = store.head(tenant).await?;
+        let appended = store.rows(tenant, seqs, 1).await?;
+        if appended.is_empty() || recorded.seq <= head.seq {
+            return Ok((head, ends_early(recorded, head)));
         }
     }
-    page
+}
+
+/// Reads and checks a part of a log.
+async fn part(store: &dyn Store, tenant: TenantId, seqs: Seqs) -> Result<Part, StoreFault> {
+    let mut checker = Checker::new(tenant);
+    let mut part = Part::from(seqs.from.max(1));
+    let mut next = seqs;
+    loop {
+        let rows = store.rows(tenant, next, PART_BYTES).await?;
+        let (last, more) = (rows.last_seq(), rows.more);
+        (part, checker) = blocking(move || {
+            let part = part.take(&mut checker, &rows);
+            (part, checker)
+        })
+        .await?;
+        match last {
+            Some(last) if more && part.fault.is_none() => next.from = last + 1,
+            _ => return Ok(part),
+        }
+    }
+}
+
+/// Runs `work` where it keeps nobody waiting.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StoreFault> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| StoreFault::Unavailable(e.to_string()))
+}
+
+/// How many parts of a log are read and checked beside each other.
+fn parallel() -> usize {
+    std::thread::available_parallelism()
+        .map_or(2, usize::from)
+        .clamp(2, PARTS_MAX)
 }
 
 fn ends_early(recorded: Head, found: Head) -> Option<Fault> {
     (recorded != found).then(|| Fault {
         seq: found.seq + 1,
         entry: None,
-        what: format!(
-            "the log ends at {} but its head was recorded at {}",
-            found.seq, recorded.seq
-        ),
+        what: match recorded.seq == found.seq {
+            true => "the head of the log was recorded with another hash".into(),
+            false => format!(
+                "the log ends at {} but its head was recorded at {}",
+                found.seq, recorded.seq
+            ),
+        },
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::entry::tests::sample;
-
-    type Edit = Box<dyn Fn(&mut Entry)>;
-
-    #[test]
-    fn each_field_of_an_entry_is_covered() {
-        let (tenant, good) = sample();
-        assert_eq!(follows(tenant, Head::EMPTY, &good).unwrap().seq, 1);
-        let edits: Vec<(&str, Edit)> = vec![
-            ("seq", Box::new(|e| e.seq = 2)),
-            (
-                "id",
-                Box::new(|e| e.id = "ent_00000000000070008000000000000009".parse().unwrap()),
-            ),
-            (
-                "stream",
-                Box::new(|e| e.stream = kernel::StreamId::new("door", "back")),
-            ),
-            ("stream_version", Box::new(|e| e.stream_version = 2)),
-            ("kind", Box::new(|e| e.kind = "door.closed".into())),
-            (
-                "category",
-                Box::new(|e| e.category = kernel::Category::System),
-            ),
-            ("at", Box::new(|e| e.at = kernel::Timestamp::EPOCH)),
-            (
-                "actor",
-                Box::new(|e| e.actor = kernel::Actor::system("other")),
-            ),
-            (
-                "trace_id",
-                Box::new(|e| e.trace_id = kernel::TraceId::new(99).unwrap()),
-            ),
-            ("causation", Box::new(|e| e.causation = Some(e.id))),
-            ("subject", Box::new(|e| e.subject = None)),
-            (
-                "directive",
-                Box::new(|e| {
-                    e.directive = Some("dir_00000000000070008000000000000003".parse().unwrap())
-                }),
-            ),
-            (
-                "snapshot",
-                Box::new(|e| e.snapshot = Some(kernel::SnapshotId(Digest::ZERO))),
-            ),
-            ("payload", Box::new(|e| e.payload = "{\"a\":2}".into())),
-            (
-                "payload_hash",
-                Box::new(|e| e.payload_hash = Digest::of(b"x")),
-            ),
-            ("prev_hash", Box::new(|e| e.prev_hash = Digest::of(b"x"))),
-            ("hash", Box::new(|e| e.hash = Digest::of(b"x"))),
-        ];
-        for (field, edit) in edits {
-            let mut bad = good.clone();
-            edit(&mut bad);
-            assert!(follows(tenant, Head::EMPTY, &bad).is_err(), "{field}");
-        }
-        let other: TenantId = "ten_00000000000070008000000000000007".parse().unwrap();
-        assert!(follows(other, Head::EMPTY, &good).is_err(), "tenant");
-    }
-}
+mod tests;

@@ -17,6 +17,7 @@ use kernel::{
 use ledger::entry::{Entry, Head};
 use ledger::merkle::{Span, Tile};
 use ledger::query::{DocumentQuery, EntryQuery};
+use ledger::row::{Rows, Seqs};
 use ledger::store::{Batch, Document, Leaf, Store, StoreFault};
 use ledger::{Ledger, Registry, Settings, replay, verify};
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,9 @@ impl Store for Recording {
     }
     async fn entries(&self, tenant: TenantId, q: &EntryQuery) -> Result<Vec<Entry>, StoreFault> {
         self.inner.entries(tenant, q).await
+    }
+    async fn rows(&self, tenant: TenantId, seqs: Seqs, max: usize) -> Result<Rows, StoreFault> {
+        self.inner.rows(tenant, seqs, max).await
     }
     async fn entry(&self, tenant: TenantId, id: EntryId) -> Result<Option<Entry>, StoreFault> {
         self.inner.entry(tenant, id).await

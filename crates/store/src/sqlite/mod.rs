@@ -8,6 +8,7 @@ mod migrate;
 mod names;
 mod read;
 mod row;
+mod rows;
 mod tree;
 
 use append::Writer;
@@ -16,6 +17,7 @@ use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
 use ledger::entry::{Entry, Head};
 use ledger::merkle::{Span, Tile};
 use ledger::query::{DocumentQuery, EntryQuery};
+use ledger::row::{Rows, Seqs};
 use ledger::store::{Batch, Document, Leaf, Store, StoreFault};
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -222,6 +224,16 @@ impl Store for Sqlite {
     ) -> Result<Vec<Entry>, StoreFault> {
         let query = query.clone();
         self.read(move |c| entries::page(c, tenant, &query)).await
+    }
+
+    async fn rows(
+        &self,
+        tenant: TenantId,
+        seqs: Seqs,
+        bytes_max: usize,
+    ) -> Result<Rows, StoreFault> {
+        self.read(move |c| rows::rows(c, tenant, seqs, bytes_max))
+            .await
     }
 
     async fn entry(&self, tenant: TenantId, id: EntryId) -> Result<Option<Entry>, StoreFault> {

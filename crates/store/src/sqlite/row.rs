@@ -3,6 +3,7 @@
 
 use kernel::{Digest, DirectiveId, EntryId, SnapshotId, StreamId, TenantId, Timestamp, TraceId};
 use ledger::entry::Entry;
+use ledger::row::unreadable;
 use ledger::store::{Document, StoreFault};
 use rusqlite::Row;
 use rusqlite::types::FromSql;
@@ -12,12 +13,14 @@ use std::str::FromStr;
 pub(super) const LOG_STRIDE: i64 = 1 << 40;
 
 /// Entries with the names that they carry, to be followed by a condition on
-/// `e`. A name that is missing makes its entry unreadable.
+/// `e`. A name that is missing, or another log's, makes its entry unreadable.
 pub(super) const ENTRIES: &str = "SELECT e.position, e.id, s.name, e.stream_version, k.kind, \
      k.category, e.at, a.name, e.trace_id, e.causation, e.subject IS NULL, u.name, e.directive, \
      e.snapshot, e.payload, e.payload_hash, e.prev_hash, e.hash FROM entries e \
-     LEFT JOIN names s ON s.number = e.stream LEFT JOIN kinds k ON k.number = e.kind \
-     LEFT JOIN names a ON a.number = e.actor LEFT JOIN names u ON u.number = e.subject";
+     LEFT JOIN names s ON s.number = e.stream AND s.log = e.position >> 40 \
+     LEFT JOIN kinds k ON k.number = e.kind \
+     LEFT JOIN names a ON a.number = e.actor AND a.log = e.position >> 40 \
+     LEFT JOIN names u ON u.number = e.subject AND u.log = e.position >> 40";
 
 /// Documents with the names that they carry, from these tables: `d` must be the
 /// documents and `s` the names of their streams.
@@ -32,7 +35,7 @@ pub(super) fn documents_from(tables: &str) -> String {
 /// The place of the instant among the columns of [`ENTRIES`].
 pub(super) const AT: usize = 6;
 
-type Fault = String;
+pub(super) type Fault = String;
 
 /// A column, by its place and the name that a fault gives it.
 type Column = (usize, &'static str);
@@ -56,14 +59,7 @@ fn plain<'r>(row: &'r Row<'_>, (at, name): Column) -> Result<&'r str, Fault> {
 
 fn text<T: FromStr>(row: &Row<'_>, of: Column) -> Result<T, Fault> {
     let text = plain(row, of)?;
-    let unreadable = || {
-        format!(
-            "column `{}`: `{}` cannot be read",
-            of.1,
-            text.escape_debug()
-        )
-    };
-    text.parse().map_err(|_| unreadable())
+    text.parse().map_err(|_| unreadable(of.1, text))
 }
 
 /// A text that may be absent, which the column before it says.
@@ -82,6 +78,12 @@ fn uuid(bytes: [u8; 16]) -> uuid::Uuid {
     uuid::Uuid::from_bytes(bytes)
 }
 
+/// The instant of a stored column; one that no clock can show was not written
+/// by writ.
+pub(super) fn instant(micros: i64) -> Result<Timestamp, Fault> {
+    Timestamp::exactly(micros).ok_or_else(|| unreadable("at", &micros.to_string()))
+}
+
 fn read_entry(row: &Row<'_>, seq: u64) -> Result<Entry, Fault> {
     let trace = u128::from_be_bytes(column(row, (8, "trace_id"))?);
     Ok(Entry {
@@ -91,7 +93,7 @@ fn read_entry(row: &Row<'_>, seq: u64) -> Result<Entry, Fault> {
         stream_version: number(row, (3, "stream_version"))?,
         kind: column(row, (4, "kind"))?,
         category: text(row, (5, "category"))?,
-        at: Timestamp::from_micros(column(row, (AT, "at"))?),
+        at: instant(column(row, (AT, "at"))?)?,
         actor: text(row, (7, "actor"))?,
         trace_id: TraceId::new(trace).ok_or("column `trace_id`: it is zero")?,
         causation: column::<Option<[u8; 16]>>(row, (9, "causation"))?.map(|b| EntryId(uuid(b))),

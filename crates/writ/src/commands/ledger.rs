@@ -85,12 +85,18 @@ fn line(report: &Value) -> String {
 }
 
 fn progress(what: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {human_pos} entries") {
-        bar.set_style(style);
+    let bar = ProgressBar::new(0);
+    let template = "{msg} [{bar:30}] {human_pos} of {human_len} entries, {per_sec}, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
     }
     bar.set_message(what);
     bar
+}
+
+fn advance(bar: &ProgressBar, progress: verify::Progress) {
+    bar.set_length(progress.total);
+    bar.set_position(progress.done);
 }
 
 fn fault_of_verify(report: &Value) -> Option<String> {
@@ -149,8 +155,7 @@ async fn verified(client: &Client, output: Json, offline: Offline) -> Result<(),
             let directory = Directory::open(&path).await?;
             let bar = progress("verifying");
             for tenant in &directory.tenants {
-                let report =
-                    verify::log(&directory.store, *tenant, |n| bar.set_position(n)).await?;
+                let report = verify::log(&directory.store, *tenant, |p| advance(&bar, p)).await?;
                 let report = value(report)?;
                 reports.fault = reports.fault.or_else(|| fault_of_verify(&report));
                 reports.reports.push(report);
