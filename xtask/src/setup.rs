@@ -1,10 +1,11 @@
 //! What the tests need beyond the Rust toolchain, and how a Debian machine
 //! gets it: a browser with its driver, the real Alertmanager with its command
-//! line tool, and Python for the small service that a scenario heals.
+//! line tool, PostgreSQL, and Python for the small service that a scenario
+//! heals.
 
 use crate::shell;
 use anyhow::{Context, Result, bail};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -28,10 +29,23 @@ const PACKAGES: &[Package] = &[
         programs: &["prometheus-alertmanager", "amtool"],
     },
     Package {
+        name: "postgresql",
+        programs: &["psql", "postgres"],
+    },
+    Package {
         name: "python3",
         programs: &["python3"],
     },
 ];
+
+/// Where Debian keeps the server's programs, a folder for each version; only
+/// the client's are on the `PATH`.
+const POSTGRESQL: &str = "/usr/lib/postgresql";
+/// Tells Debian's package, before it is there, to make no server of its own:
+/// the tests make theirs.
+const NO_CLUSTER: &str = "\
+    mkdir -p /etc/postgresql-common/createcluster.d && \
+    echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/writ.conf";
 
 /// The service that a package would start on a machine with an init system.
 const UNWANTED_SERVICE: &str = "prometheus-alertmanager.service";
@@ -42,7 +56,7 @@ const UNWANTED_SERVICE: &str = "prometheus-alertmanager.service";
 /// Names the packages and the command to run by hand when they cannot be
 /// installed from here.
 pub(crate) fn run() -> Result<()> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = search_path()?;
     let lacking = missing(&path);
     if lacking.is_empty() {
         return Ok(());
@@ -60,6 +74,10 @@ pub(crate) fn run() -> Result<()> {
     let as_root = privilege()
         .with_context(|| format!("missing {}; run `{by_hand}` as root", quoted(&lacking)))?;
     println!("installing {}", lacking.join(" "));
+    if lacking.contains(&"postgresql") {
+        let words = ["sh", "-c", NO_CLUSTER];
+        shell::run(&mut command(as_root.iter().copied().chain(words))?)?;
+    }
     let install: Vec<&str> = ["install", "--yes", "--quiet=2", "--no-install-recommends"]
         .into_iter()
         .chain(lacking.iter().copied())
@@ -70,7 +88,7 @@ pub(crate) fn run() -> Result<()> {
     if lacking.contains(&"prometheus-alertmanager") {
         stop_service(as_root)?;
     }
-    let still = missing(&path);
+    let still = missing(&search_path()?);
     if !still.is_empty() {
         bail!(
             "{} installed without an error, but their programs are not on the PATH",
@@ -78,6 +96,16 @@ pub(crate) fn run() -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The `PATH`, then where Debian keeps programs that are not on it.
+fn search_path() -> Result<OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let versions = std::fs::read_dir(POSTGRESQL).into_iter().flatten();
+    let folders = versions.filter_map(|version| Some(version.ok()?.path().join("bin")));
+    Ok(std::env::join_paths(
+        std::env::split_paths(&path).chain(folders),
+    )?)
 }
 
 /// The packages of which a program is not on this path.
@@ -169,6 +197,8 @@ mod tests {
             "chromium",
             "chromedriver",
             "prometheus-alertmanager",
+            "psql",
+            "postgres",
             "python3",
         ] {
             std::fs::write(dir.join(name), "").unwrap();

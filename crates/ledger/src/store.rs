@@ -77,9 +77,13 @@ pub enum StoreFault {
     /// Storage is damaged.
     #[error("storage is damaged: {0}")]
     Damaged(String),
-    /// Storage does not answer, or cannot write.
+    /// Storage does not answer, or cannot write; nothing was appended.
     #[error("storage: {0}")]
     Unavailable(String),
+    /// Storage broke off while it appended, and has not said since whether it
+    /// did.
+    #[error("storage does not say whether it recorded this: {0}")]
+    Unsettled(String),
 }
 
 impl From<StoreFault> for kernel::Refusal {
@@ -93,6 +97,8 @@ impl From<StoreFault> for kernel::Refusal {
             StoreFault::Unavailable(_) => {
                 Self::unavailable(fault.to_string()).hint("check the disk or database, then retry")
             }
+            StoreFault::Unsettled(_) => Self::unavailable(fault.to_string())
+                .hint("ask again with the same idempotency key: it is done once at most"),
         }
     }
 }

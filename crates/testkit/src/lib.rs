@@ -4,6 +4,7 @@
 //! with it.
 
 mod disk;
+mod postgres;
 pub mod store;
 
 mod clock;
@@ -23,6 +24,7 @@ pub use dice::Dice;
 pub use entropy::SeededEntropy;
 pub use harness::{Loop, Person, World};
 pub use http::{Asked, Effect, Fate, TwinHttp};
+pub use postgres::{PostgresDatabase, PostgresServer, eventually};
 pub use sample::Sample;
 pub use secrets::TwinSecrets;
 pub use store::{Death, MemoryStore};

@@ -1,0 +1,62 @@
+//! One row per store: how a test makes one, opens it again, and opens it as a
+//! second node.
+
+use kernel::TenantId;
+use ledger::Store;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Postgres, Sqlite};
+use testkit::{MemoryStore, PostgresDatabase, PostgresServer};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+    Memory,
+}
+
+/// Where a test's store is; it is gone with this.
+pub(crate) enum Place {
+    Sqlite(tempfile::TempDir),
+    Postgres(PostgresDatabase),
+    Memory(Arc<MemoryStore>),
+}
+
+impl Place {
+    pub(crate) fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Sqlite => Self::Sqlite(tempfile::tempdir().unwrap()),
+            Kind::Postgres => Self::Postgres(PostgresServer::shared().database()),
+            Kind::Memory => Self::Memory(MemoryStore::new()),
+        }
+    }
+
+    /// The store, for a process that starts now. Waits for the one before,
+    /// where only one at a time may write.
+    pub(crate) async fn open(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Sqlite(directory) => {
+                for _ in 0..500 {
+                    if let Ok(store) = Sqlite::open(directory.path()) {
+                        return Arc::new(store);
+                    }
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                panic!("the store was not let go");
+            }
+            Self::Postgres(database) => Arc::new(Postgres::open(&database.url()).await.unwrap()),
+            Self::Memory(store) => store.beside(),
+        }
+    }
+
+    /// Whether several nodes may use it at once.
+    pub(crate) fn is_shared(&self) -> bool {
+        !matches!(self, Self::Sqlite(_))
+    }
+}
+
+pub(crate) fn tenant(n: u8) -> TenantId {
+    format!("ten_000000000000700080000000000000{n:02x}")
+        .parse()
+        .unwrap()
+}
