@@ -1,13 +1,16 @@
 //! The committer: one thread that decides commands in the order in which they
-//! come and makes groups of them durable together.
+//! come. Groups of them are made durable together by another thread, the
+//! writer, while the next group is decided on what the one before will leave.
 
-use crate::group::{Cache, Group};
+use crate::group::{Group, States};
 use crate::store::{Store, StoreFault};
+use crate::writer::{Landed, Writer, write};
 use kernel::{Ctx, Refusal, Unit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// What a command came to: the positions of its first and last entry, if it
 /// wrote any, or its refusal.
@@ -25,97 +28,255 @@ pub(crate) trait Job: Send {
 
 /// Commands in one group at most.
 const GROUP_JOBS_MAX: usize = 256;
+/// A group of fewer commands is written by the committer itself: handing it
+/// over costs more than what could be decided meanwhile.
+const HAND_OVER_JOBS_MIN: usize = 8;
 /// How often a group is decided anew because another node wrote first.
 const STALE_RETRIES_MAX: u32 = 16;
 /// Conditions of packs are evaluated on this thread; the evaluator recurses.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 pub(crate) struct Committer {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) runtime: Handle,
-    pub(crate) jobs: mpsc::Receiver<Box<dyn Job>>,
-    pub(crate) commits: watch::Sender<u64>,
+    store: Arc<dyn Store>,
+    runtime: Handle,
+    jobs: mpsc::Receiver<Box<dyn Job>>,
+    commits: watch::Sender<u64>,
+    writer: Writer,
+    states: States,
+    /// The group that is being decided.
+    open: Open,
+    /// The group that is being written.
+    flight: Option<Flight>,
+    /// How often the group that is being written was decided anew.
+    tries: u32,
+    ended: bool,
+}
+
+/// A group that is being decided.
+#[derive(Default)]
+struct Open {
+    group: Group,
+    jobs: Vec<Box<dyn Job>>,
+    written: Vec<Written>,
+    /// What storage said when it was asked for the end of a log.
+    fault: Option<StoreFault>,
+}
+
+/// A group that is being written.
+struct Flight {
+    jobs: Vec<Box<dyn Job>>,
+    written: Vec<Written>,
+    done: oneshot::Receiver<Landed>,
+}
+
+enum Event {
+    Job(Box<dyn Job>),
+    Landed(Landed),
+    Ended,
 }
 
 impl Committer {
-    /// Starts the thread. It ends when every handle of the ledger is gone.
-    pub(crate) fn start(self) -> std::io::Result<std::thread::JoinHandle<()>> {
+    /// Starts the threads. They end when every handle of the ledger is gone.
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        runtime: Handle,
+        jobs: mpsc::Receiver<Box<dyn Job>>,
+        commits: watch::Sender<u64>,
+    ) -> std::io::Result<()> {
+        let committer = Self {
+            writer: Writer::start(store.clone(), runtime.clone())?,
+            states: States::new(store.clone(), runtime.clone()),
+            store,
+            runtime,
+            jobs,
+            commits,
+            open: Open::default(),
+            flight: None,
+            tries: 0,
+            ended: false,
+        };
         std::thread::Builder::new()
             .name("committer".into())
             .stack_size(STACK_BYTES)
-            .spawn(move || self.run())
+            .spawn(move || committer.run())
+            .map(drop)
     }
 
     fn run(mut self) {
-        let mut cache = Cache::default();
-        while let Some(first) = self.jobs.blocking_recv() {
-            let mut jobs = vec![first];
-            while jobs.len() < GROUP_JOBS_MAX {
-                match self.jobs.try_recv() {
-                    Ok(job) => jobs.push(job),
-                    Err(_) => break,
-                }
+        loop {
+            match self.next() {
+                Event::Job(job) => self.take(job),
+                Event::Landed(landed) => self.land(landed),
+                Event::Ended => self.ended = true,
             }
-            self.settle(&mut cache, jobs);
+            while self.flight.is_none() && !self.open.jobs.is_empty() {
+                self.launch();
+            }
+            if self.ended && self.flight.is_none() {
+                return;
+            }
         }
     }
 
-    fn settle(&self, cache: &mut Cache, mut jobs: Vec<Box<dyn Job>>) {
-        let mut tries = 0;
-        let done = loop {
-            let done = self.attempt(cache, &mut jobs);
-            if done.is_err() {
-                // What is kept may be ahead of, or behind, what storage holds.
-                cache.clear();
-            }
-            match done {
-                Err(StoreFault::Stale(_)) if tries < STALE_RETRIES_MAX => tries += 1,
-                done => break done,
-            }
+    /// Waits for what happens next: the group is written, or a command comes.
+    fn next(&mut self) -> Event {
+        let (jobs, ended) = (&mut self.jobs, self.ended);
+        let full = self.open.jobs.len() >= GROUP_JOBS_MAX;
+        let came = |job: Option<_>| job.map_or(Event::Ended, Event::Job);
+        let Some(flight) = &mut self.flight else {
+            return came(jobs.blocking_recv());
         };
-        match done {
-            Ok(written) => {
-                if written.iter().any(|w| matches!(w, Ok(Some(_)))) {
-                    self.commits.send_modify(|count| *count += 1);
-                }
-                for (job, written) in jobs.into_iter().zip(written) {
-                    job.answer(written);
-                }
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                done = &mut flight.done => Event::Landed(done.unwrap_or_else(|_| Landed::lost())),
+                job = jobs.recv(), if !full && !ended => came(job),
             }
-            Err(fault) => {
-                tracing::error!(error = %fault, commands = jobs.len(), "commit failed");
-                let refusal = Refusal::from(fault);
-                for job in jobs {
-                    job.answer(Err(refusal.clone()));
-                }
+        })
+    }
+
+    /// Decides this command and those that wait behind it, until the group
+    /// that is being written is on disk.
+    fn take(&mut self, job: Box<dyn Job>) {
+        self.decide(job);
+        while self.open.jobs.len() < GROUP_JOBS_MAX {
+            let landed = self.flight.as_ref().is_some_and(|f| !f.done.is_empty());
+            match self.jobs.try_recv() {
+                Ok(job) if landed => return self.decide(job),
+                Ok(job) => self.decide(job),
+                Err(_) => return,
             }
         }
     }
 
-    /// Decides every job and commits. A refusal, too, is answered only after
-    /// the commit, because it may rest on what this group wrote.
-    fn attempt(
-        &self,
-        cache: &mut Cache,
-        jobs: &mut [Box<dyn Job>],
-    ) -> Result<Vec<Written>, StoreFault> {
-        let mut group = Group::new(self.store.as_ref(), &self.runtime, cache);
-        let mut written = Vec::with_capacity(jobs.len());
-        for job in jobs.iter_mut() {
-            match decide(&group, job.as_mut()) {
-                Ok(work) => written.push(Ok(group.absorb(job.ctx(), work)?)),
-                Err(refusal) => written.push(Err(refusal)),
+    fn decide(&mut self, mut job: Box<dyn Job>) {
+        let open = &mut self.open;
+        let written = match decide(&open.group, &self.states, job.as_mut()) {
+            Err(refusal) => Err(refusal),
+            Ok(work) => match open.group.absorb(&mut self.states, job.ctx(), work) {
+                Ok(seqs) => Ok(seqs),
+                Err(fault) => {
+                    let refusal = Refusal::from(fault.clone());
+                    open.fault.get_or_insert(fault);
+                    Err(refusal)
+                }
+            },
+        };
+        open.jobs.push(job);
+        open.written.push(written);
+    }
+
+    /// Sends the open group on its way. A refusal, too, is answered only when
+    /// its group is on disk, because it may rest on what this group wrote, or
+    /// the one before it.
+    fn launch(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        let sealed = match open.fault {
+            Some(fault) => Err(fault),
+            None => open.group.seal(&mut self.states),
+        };
+        let (jobs, written) = (open.jobs, open.written);
+        match sealed {
+            Err(fault) => self.failed(jobs, fault),
+            Ok(batches) if batches.is_empty() => self.answer(jobs, written),
+            Ok(batches) if jobs.len() < HAND_OVER_JOBS_MIN => {
+                let landed = write(self.store.as_ref(), &self.runtime, batches);
+                self.landed(jobs, written, landed);
+            }
+            Ok(batches) => {
+                let done = self.writer.write(batches);
+                self.flight = Some(Flight {
+                    jobs,
+                    written,
+                    done,
+                });
             }
         }
-        group.commit()?;
-        Ok(written)
+    }
+
+    fn land(&mut self, landed: Landed) {
+        if let Some(flight) = self.flight.take() {
+            self.landed(flight.jobs, flight.written, landed);
+        }
+    }
+
+    fn landed(&mut self, jobs: Vec<Box<dyn Job>>, written: Vec<Written>, landed: Landed) {
+        if let Err(fault) = landed.result {
+            return self.failed(jobs, fault);
+        }
+        self.tries = 0;
+        self.states.landed();
+        let answered = jobs.len();
+        self.answer(jobs, written);
+        self.gather(answered, landed.took);
+    }
+
+    fn answer(&self, jobs: Vec<Box<dyn Job>>, written: Vec<Written>) {
+        if written.iter().any(|w| matches!(w, Ok(Some(_)))) {
+            self.commits.send_modify(|count| *count += 1);
+        }
+        for (job, written) in jobs.into_iter().zip(written) {
+            job.answer(written);
+        }
+    }
+
+    /// INVARIANT(decided-on-what-is-written): what was decided on a group that
+    /// was not written is decided again, on what storage holds.
+    fn failed(&mut self, jobs: Vec<Box<dyn Job>>, fault: StoreFault) {
+        // What is kept may be ahead of, or behind, what storage holds.
+        self.states.forget();
+        let after = std::mem::take(&mut self.open);
+        if matches!(fault, StoreFault::Stale(_)) && self.tries < STALE_RETRIES_MAX {
+            self.tries += 1;
+            jobs.into_iter().for_each(|job| self.decide(job));
+        } else {
+            self.tries = 0;
+            tracing::error!(error = %fault, commands = jobs.len(), "commit failed");
+            let refusal = Refusal::from(fault);
+            for job in jobs {
+                job.answer(Err(refusal.clone()));
+            }
+        }
+        after.jobs.into_iter().for_each(|job| self.decide(job));
+    }
+
+    /// Where writing takes long, those who were just answered may come back in
+    /// time for the next group: fewer commits carry more. Nothing is decided
+    /// by how long it takes.
+    fn gather(&mut self, answered: usize, took: Duration) {
+        let wait = (took / GATHER_PART).min(GATHER_MAX);
+        if answered + self.open.jobs.len() < 2 || wait < GATHER_STEP {
+            return;
+        }
+        let expected = (self.open.jobs.len() + answered).min(GROUP_JOBS_MAX);
+        let mut waited = Duration::ZERO;
+        while self.open.jobs.len() < expected {
+            match self.jobs.try_recv() {
+                Ok(job) => self.decide(job),
+                Err(_) if waited >= wait => return,
+                Err(_) => {
+                    std::thread::sleep(GATHER_STEP);
+                    waited += GATHER_STEP;
+                }
+            }
+        }
     }
 }
 
-fn decide(group: &Group<'_>, job: &mut dyn Job) -> Result<kernel::unit::Work, Refusal> {
+/// The part of the time that the last group took to write that is waited for
+/// the next one, as a divisor; at most how long, and between two looks.
+const GATHER_PART: u32 = 8;
+const GATHER_MAX: Duration = Duration::from_millis(1);
+const GATHER_STEP: Duration = Duration::from_micros(50);
+
+fn decide(
+    group: &Group,
+    states: &States,
+    job: &mut dyn Job,
+) -> Result<kernel::unit::Work, Refusal> {
     let ctx = job.ctx().clone();
     ctx.rewind();
-    let reader = group.reader(ctx.tenant);
+    let reader = group.reader(states, ctx.tenant);
     let mut unit = Unit::new(&reader, &ctx);
     // A panic in one decision must not take the others with it.
     match catch_unwind(AssertUnwindSafe(|| job.decide(&mut unit))) {

@@ -22,22 +22,50 @@ pub(crate) struct Cached {
 
 type Key = (TenantId, StreamId);
 
-/// Current states that the committer wrote, kept in memory. Only the committer
-/// writes, so what stands here is what storage holds.
-#[derive(Default)]
-pub(crate) struct Cache {
-    states: HashMap<Key, Cached>,
-    tips: BTreeMap<TenantId, Tip>,
-}
-
 /// States kept in memory at most; beyond it the cache starts anew.
 const CACHED_STATES_MAX: usize = 100_000;
 
-impl Cache {
+/// Current states as the committer knows them. Only the committer writes, so
+/// what stands here is what storage holds or is about to hold.
+pub(crate) struct States {
+    store: Arc<dyn Store>,
+    runtime: Handle,
+    /// What storage holds.
+    cache: HashMap<Key, Cached>,
+    /// What is being written now. It is not in the cache, which may forget.
+    flying: HashMap<Key, Cached>,
+    /// Where each log ends, with what is being written.
+    tips: BTreeMap<TenantId, Tip>,
+}
+
+impl States {
+    pub(crate) fn new(store: Arc<dyn Store>, runtime: Handle) -> Self {
+        Self {
+            store,
+            runtime,
+            cache: HashMap::new(),
+            flying: HashMap::new(),
+            tips: BTreeMap::new(),
+        }
+    }
+
     /// Forgets everything: storage may differ from what is kept here.
-    pub(crate) fn clear(&mut self) {
-        self.states.clear();
+    pub(crate) fn forget(&mut self) {
+        self.cache.clear();
+        self.flying.clear();
         self.tips.clear();
+    }
+
+    /// What was being written is on disk.
+    pub(crate) fn landed(&mut self) {
+        if self.cache.len() > CACHED_STATES_MAX {
+            self.cache.clear();
+        }
+        self.cache.extend(self.flying.drain());
+    }
+
+    fn known(&self, key: &Key) -> Option<&Cached> {
+        self.flying.get(key).or_else(|| self.cache.get(key))
     }
 }
 
@@ -58,33 +86,19 @@ struct Pending {
 }
 
 /// The group.
-pub(crate) struct Group<'a> {
-    store: &'a dyn Store,
-    runtime: &'a Handle,
-    cache: &'a mut Cache,
+#[derive(Default)]
+pub(crate) struct Group {
     /// States that were read from storage; the reader is shared, hence the lock.
     read: Mutex<HashMap<Key, (u64, u64)>>,
     pending: BTreeMap<TenantId, Pending>,
 }
 
-impl<'a> Group<'a> {
-    pub(crate) fn new(store: &'a dyn Store, runtime: &'a Handle, cache: &'a mut Cache) -> Self {
-        if cache.states.len() > CACHED_STATES_MAX {
-            cache.states.clear();
-        }
-        Self {
-            store,
-            runtime,
-            cache,
-            read: Mutex::default(),
-            pending: BTreeMap::new(),
-        }
-    }
-
+impl Group {
     /// A reader of one tenant's states as this group sees them.
-    pub(crate) fn reader(&self, tenant: TenantId) -> GroupReader<'_, 'a> {
+    pub(crate) fn reader<'g>(&'g self, states: &'g States, tenant: TenantId) -> GroupReader<'g> {
         GroupReader {
             group: self,
+            states,
             tenant,
         }
     }
@@ -92,13 +106,14 @@ impl<'a> Group<'a> {
     /// Takes over what a command wrote; returns its first and last position.
     pub(crate) fn absorb(
         &mut self,
+        states: &mut States,
         ctx: &Ctx,
         work: Work,
     ) -> Result<Option<(u64, u64)>, StoreFault> {
         if work.drafts.is_empty() {
             return Ok(None);
         }
-        self.open(ctx.tenant)?;
+        self.open(states, ctx.tenant)?;
         let Some(pending) = self.pending.get_mut(&ctx.tenant) else {
             return Ok(None);
         };
@@ -149,7 +164,7 @@ impl<'a> Group<'a> {
                         .get(&changed.stream)
                         .map(|(c, _)| c.created_seq)
                 })
-                .or_else(|| self.cache.states.get(&key).map(|c| c.created_seq))
+                .or_else(|| states.known(&key).map(|c| c.created_seq))
                 .or_else(|| read.get(&key).map(|(_, created_seq)| *created_seq))
                 .unwrap_or(first);
             let updated_seq = updated.get(&changed.stream).copied().unwrap_or(first);
@@ -170,18 +185,18 @@ impl<'a> Group<'a> {
         Ok(Some((first, pending.tip.head.seq)))
     }
 
-    /// Writes the group, durable when this returns.
-    pub(crate) fn commit(self) -> Result<(), StoreFault> {
+    /// What is to be written. From here on it counts as what storage holds:
+    /// the next group is decided on it while it is being written.
+    pub(crate) fn seal(self, states: &mut States) -> Result<Vec<Batch>, StoreFault> {
         let mut batches = Vec::with_capacity(self.pending.len());
-        let mut kept = Vec::new();
         for (tenant, mut pending) in self.pending {
             let mut documents = Vec::with_capacity(pending.changed.len());
             for (stream, (cached, updated_seq)) in pending.changed {
                 documents.push(document(&stream, &cached, updated_seq)?);
-                kept.push(((tenant, stream), cached));
+                states.flying.insert((tenant, stream), cached);
             }
             let grown = pending.tip.frontier.take_grown();
-            self.cache.tips.insert(tenant, pending.tip);
+            states.tips.insert(tenant, pending.tip);
             batches.push(Batch {
                 tenant,
                 expected: pending.expected,
@@ -191,23 +206,21 @@ impl<'a> Group<'a> {
                 grown,
             });
         }
-        if batches.is_empty() {
-            return Ok(());
-        }
-        self.runtime.block_on(self.store.append(batches))?;
-        self.cache.states.extend(kept);
-        Ok(())
+        Ok(batches)
     }
 
-    fn open(&mut self, tenant: TenantId) -> Result<(), StoreFault> {
+    fn open(&mut self, states: &mut States, tenant: TenantId) -> Result<(), StoreFault> {
         if self.pending.contains_key(&tenant) {
             return Ok(());
         }
-        // Taken, not copied: on success it comes back, and after a fault the
-        // whole cache is forgotten.
-        let tip = match self.cache.tips.remove(&tenant) {
+        // Taken, not copied: it comes back when the group is sealed, and after
+        // a fault everything is forgotten.
+        let tip = match states.tips.remove(&tenant) {
             Some(tip) => tip,
-            None => self.runtime.block_on(load(self.store, tenant))?,
+            None => {
+                let loading = load(states.store.as_ref(), tenant);
+                states.runtime.block_on(loading)?
+            }
         };
         self.pending.insert(
             tenant,
@@ -247,26 +260,28 @@ fn document(stream: &StreamId, cached: &Cached, updated_seq: u64) -> Result<Docu
     })
 }
 
-/// Reads through the group, the cache, and storage, in this order.
-pub(crate) struct GroupReader<'g, 'a> {
-    group: &'g Group<'a>,
+/// Reads through the group, what is being written, the cache, and storage, in
+/// this order.
+pub(crate) struct GroupReader<'g> {
+    group: &'g Group,
+    states: &'g States,
     tenant: TenantId,
 }
 
-impl Reader for GroupReader<'_, '_> {
+impl Reader for GroupReader<'_> {
     fn held(&self, stream: &StreamId) -> Result<Option<Held>, Refusal> {
-        let group = self.group;
+        let (group, states) = (self.group, self.states);
         let pending = group.pending.get(&self.tenant);
         if let Some((cached, _)) = pending.and_then(|p| p.changed.get(stream)) {
             return Ok(Some(Held::Typed(cached.version, cached.state.clone())));
         }
         let key = (self.tenant, stream.clone());
-        if let Some(cached) = group.cache.states.get(&key) {
+        if let Some(cached) = states.known(&key) {
             return Ok(Some(Held::Typed(cached.version, cached.state.clone())));
         }
-        let found = group
+        let found = states
             .runtime
-            .block_on(group.store.document(self.tenant, stream))?;
+            .block_on(states.store.document(self.tenant, stream))?;
         Ok(found.map(|document| {
             group
                 .read

@@ -54,14 +54,9 @@ impl Ledger {
     ) -> Result<Self, Refusal> {
         let (jobs, receiver) = mpsc::channel(settings.waiting_max);
         let (sender, commits) = watch::channel(0);
-        Committer {
-            store: store.clone(),
-            runtime: tokio::runtime::Handle::current(),
-            jobs: receiver,
-            commits: sender,
-        }
-        .start()
-        .map_err(|e| Refusal::unavailable(format!("cannot start the committer: {e}")))?;
+        let runtime = tokio::runtime::Handle::current();
+        Committer::start(store.clone(), runtime, receiver, sender)
+            .map_err(|e| Refusal::unavailable(format!("cannot start the committer: {e}")))?;
         Ok(Self {
             store,
             registry: Arc::new(registry),

@@ -25,6 +25,7 @@ pub mod store;
 mod committer;
 mod group;
 mod handle;
+mod writer;
 
 pub mod replay;
 pub mod verify;
