@@ -1,5 +1,9 @@
 //! What can be asked of a log and of the current states.
 
+mod page;
+
+pub use page::page;
+
 use kernel::{Actor, Category, DirectiveId, StreamId, Subject, Timestamp, TraceId};
 
 /// Which way a listing goes.

@@ -4,12 +4,15 @@
 use crate::entry::Entry;
 use crate::query::{EntryQuery, Order};
 use crate::store::{Store, StoreFault};
+use kernel::id::{DERIVED_IDS, UUID_IDS};
 use kernel::{EntryId, Refusal, StreamId, TenantId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Entries in an answer at most.
 pub const ANSWER_ENTRIES_MAX: usize = 400;
+/// Ids that are looked up for an answer at most.
+const LOOKUPS_MAX: usize = 2_000;
 /// Entries of one stream that are followed at most, newest first.
 const STREAM_ENTRIES_MAX: usize = 8;
 
@@ -24,29 +27,45 @@ pub struct Reason {
     pub explains: Option<EntryId>,
 }
 
-/// The stream that an id names, by its prefix.
+/// What led to something.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The entries, in the order of the log.
+    pub reasons: Vec<Reason>,
+    /// Whether there is more than is told here: a bound was reached.
+    pub cut: bool,
+}
+
+/// The stream that an id names, by its prefix: the kind of aggregate is the
+/// name of the id's type in the registry of ids.
 #[must_use]
 pub fn stream_of(id: &str) -> Option<StreamId> {
-    const KINDS: [(&str, &str); 14] = [
-        ("dir", "directive"),
-        ("apr", "approval"),
-        ("run", "run"),
-        ("rsv", "reservation"),
-        ("prm", "permit"),
-        ("cnd", "candidate"),
-        ("evd", "evidence"),
-        ("sig", "signal"),
-        ("det", "detection"),
-        ("bun", "bundle"),
-        ("inc", "incident"),
-        ("snp", "snapshot"),
-        ("vrd", "verdict"),
-        ("prn", "principal"),
-    ];
     let (prefix, rest) = id.split_once('_')?;
-    let hex = (rest.len() == 32 || rest.len() == 64) && rest.bytes().all(|b| b.is_ascii_hexdigit());
-    let (_, kind) = KINDS.iter().find(|(p, _)| *p == prefix)?;
-    hex.then(|| StreamId::new(kind, id))
+    let known = |ids: &[(&str, &'static str)]| {
+        let found = ids.iter().find(|(known, _)| *known == prefix);
+        found.map(|(_, name)| *name)
+    };
+    let (name, digits) = match (known(UUID_IDS), known(DERIVED_IDS)) {
+        (Some(name), _) => (name, 32),
+        (None, Some(name)) => (name, 64),
+        (None, None) => return None,
+    };
+    let hex = rest.len() == digits && rest.bytes().all(|b| b.is_ascii_hexdigit());
+    let entry = prefix == EntryId::PREFIX;
+    (hex && !entry).then(|| StreamId::new(&kind_of(name), id))
+}
+
+/// The kind of aggregate whose ids are of this type: `DirectiveId`,
+/// `directive`.
+fn kind_of(type_name: &str) -> String {
+    let mut kind = String::new();
+    for letter in type_name.trim_end_matches("Id").chars() {
+        if letter.is_ascii_uppercase() && !kind.is_empty() {
+            kind.push('_');
+        }
+        kind.push(letter.to_ascii_lowercase());
+    }
+    kind
 }
 
 /// Every id that stands in a payload.
@@ -65,23 +84,28 @@ fn ids(value: &Value, found: &mut BTreeSet<String>) {
 }
 
 /// Everything that led to `start` (an entry id, or any id that names a
-/// stream), in the order of the log.
+/// stream), in the order of the log, nearest first where it must be cut.
 ///
 /// # Errors
 /// When there is no such thing, or storage does not answer.
-pub async fn why(store: &dyn Store, tenant: TenantId, start: &str) -> Result<Vec<Reason>, Refusal> {
-    let roots = roots(store, tenant, start).await?;
+pub async fn why(store: &dyn Store, tenant: TenantId, start: &str) -> Result<Answer, Refusal> {
+    let mut walk = Walk {
+        store,
+        tenant,
+        walked: BTreeSet::new(),
+        cut: false,
+    };
+    let mut queue: VecDeque<Reason> = walk.roots(start).await?.into();
     let mut reasons: BTreeMap<u64, Reason> = BTreeMap::new();
-    let mut queue: VecDeque<Reason> = roots.into();
-    let mut walked: BTreeSet<String> = BTreeSet::new();
     while let Some(reason) = queue.pop_front() {
-        if reasons.len() >= ANSWER_ENTRIES_MAX {
-            break;
-        }
         if reasons.contains_key(&reason.entry.seq) {
             continue;
         }
-        for entry in led_to(store, tenant, &reason.entry, &mut walked).await? {
+        if reasons.len() >= ANSWER_ENTRIES_MAX {
+            walk.cut = true;
+            break;
+        }
+        for entry in walk.led_to(&reason.entry).await? {
             queue.push_back(Reason {
                 entry,
                 depth: reason.depth + 1,
@@ -90,84 +114,103 @@ pub async fn why(store: &dyn Store, tenant: TenantId, start: &str) -> Result<Vec
         }
         reasons.insert(reason.entry.seq, reason);
     }
-    Ok(reasons.into_values().collect())
+    Ok(Answer {
+        reasons: reasons.into_values().collect(),
+        cut: walk.cut,
+    })
 }
 
-async fn roots(store: &dyn Store, tenant: TenantId, start: &str) -> Result<Vec<Reason>, Refusal> {
-    let missing = || {
-        Refusal::not_found(format!("nothing is called `{start}`")).hint(
-            "give an id as the ledger shows it, for example `run_…`, `dir_…`, `inc_…` or `ent_…`",
-        )
-    };
-    let entries = match start.parse::<EntryId>() {
-        Ok(id) => store.entry(tenant, id).await?.into_iter().collect(),
-        Err(_) => {
-            let stream = stream_of(start).ok_or_else(missing)?;
-            of_stream(store, tenant, stream, u64::MAX).await?
-        }
-    };
-    if entries.is_empty() {
-        return Err(missing());
-    }
-    let root = |entry| Reason {
-        entry,
-        depth: 0,
-        explains: None,
-    };
-    Ok(entries.into_iter().map(root).collect())
-}
-
-/// The entries before `entry` that it names or was caused by.
-async fn led_to(
-    store: &dyn Store,
+/// A walk back through a log.
+struct Walk<'a> {
+    store: &'a dyn Store,
     tenant: TenantId,
-    entry: &Entry,
-    walked: &mut BTreeSet<String>,
-) -> Result<Vec<Entry>, StoreFault> {
-    let mut named = BTreeSet::new();
-    if let Ok(payload) = serde_json::from_str::<Value>(&entry.payload) {
-        ids(&payload, &mut named);
-    }
-    named.extend(entry.causation.map(|c| c.to_string()));
-    named.extend(entry.snapshot.map(|s| s.to_string()));
-    let mut found = Vec::new();
-    for id in named {
-        if !walked.insert(id.clone()) {
-            continue;
-        }
-        match id.parse::<EntryId>() {
-            Ok(id) => found.extend(store.entry(tenant, id).await?),
+    /// Ids that were looked up: each is, once.
+    walked: BTreeSet<String>,
+    cut: bool,
+}
+
+impl Walk<'_> {
+    async fn roots(&mut self, start: &str) -> Result<Vec<Reason>, Refusal> {
+        let missing = || {
+            Refusal::not_found(format!("nothing is called `{start}`")).hint(
+                "give an id as the ledger shows it, for example `run_…`, `dir_…`, `inc_…` or `ent_…`",
+            )
+        };
+        let entries = match start.parse::<EntryId>() {
+            Ok(id) => {
+                let found = self.store.entry(self.tenant, id).await?;
+                found.into_iter().collect()
+            }
             Err(_) => {
-                if let Some(stream) = stream_of(&id) {
-                    found.extend(of_stream(store, tenant, stream, entry.seq).await?);
+                let stream = stream_of(start).ok_or_else(missing)?;
+                self.of_stream(stream, None).await?
+            }
+        };
+        if entries.is_empty() {
+            return Err(missing());
+        }
+        let root = |entry| Reason {
+            entry,
+            depth: 0,
+            explains: None,
+        };
+        Ok(entries.into_iter().map(root).collect())
+    }
+
+    /// The entries before `entry` that it names or was caused by.
+    async fn led_to(&mut self, entry: &Entry) -> Result<Vec<Entry>, StoreFault> {
+        let mut named = BTreeSet::new();
+        if let Ok(payload) = serde_json::from_str::<Value>(&entry.payload) {
+            ids(&payload, &mut named);
+        }
+        named.extend(entry.causation.map(|c| c.to_string()));
+        named.extend(entry.snapshot.map(|s| s.to_string()));
+        let mut found = Vec::new();
+        for id in named {
+            if self.walked.contains(&id) {
+                continue;
+            }
+            if self.walked.len() >= LOOKUPS_MAX {
+                self.cut = true;
+                break;
+            }
+            self.walked.insert(id.clone());
+            match id.parse::<EntryId>() {
+                Ok(id) => found.extend(self.store.entry(self.tenant, id).await?),
+                Err(_) => {
+                    if let Some(stream) = stream_of(&id) {
+                        found.extend(self.of_stream(stream, Some(entry.seq)).await?);
+                    }
                 }
             }
         }
+        found.retain(|e| e.seq < entry.seq);
+        Ok(found)
     }
-    found.retain(|e| e.seq < entry.seq);
-    Ok(found)
+
+    async fn of_stream(
+        &mut self,
+        stream: StreamId,
+        before_seq: Option<u64>,
+    ) -> Result<Vec<Entry>, StoreFault> {
+        let query = EntryQuery {
+            stream: Some(stream),
+            beyond_seq: before_seq,
+            order: Order::Descending,
+            limit: STREAM_ENTRIES_MAX + 1,
+            ..EntryQuery::default()
+        };
+        let mut entries = self.store.entries(self.tenant, &query).await?;
+        self.cut |= entries.len() > STREAM_ENTRIES_MAX;
+        entries.truncate(STREAM_ENTRIES_MAX);
+        Ok(entries)
+    }
 }
 
-async fn of_stream(
-    store: &dyn Store,
-    tenant: TenantId,
-    stream: StreamId,
-    before_seq: u64,
-) -> Result<Vec<Entry>, StoreFault> {
-    let query = EntryQuery {
-        stream: Some(stream),
-        beyond_seq: (before_seq < u64::MAX).then_some(before_seq),
-        order: Order::Descending,
-        limit: STREAM_ENTRIES_MAX,
-        ..EntryQuery::default()
-    };
-    store.entries(tenant, &query).await
-}
-
-/// The reasons as JSON: each entry with its payload, its depth and what it
-/// explains.
+/// The answer as JSON: `items`, each entry with its payload, its depth and what
+/// it explains, and `cut`.
 #[must_use]
-pub fn to_json(reasons: &[Reason]) -> Vec<Value> {
+pub fn to_json(answer: &Answer) -> Value {
     let member = |reason: &Reason| {
         let mut value = reason.entry.to_json();
         if let Some(object) = value.as_object_mut() {
@@ -177,5 +220,6 @@ pub fn to_json(reasons: &[Reason]) -> Vec<Value> {
         }
         value
     };
-    reasons.iter().map(member).collect()
+    let items: Vec<_> = answer.reasons.iter().map(member).collect();
+    serde_json::json!({ "items": items, "cut": answer.cut })
 }

@@ -319,7 +319,7 @@ pub(crate) enum Ledger {
     /// Check every entry, its hash and its place
     Verify(Offline),
     /// List entries
-    Entries(Entries),
+    Entries(Box<Entries>),
     /// The last entry's position and hash
     Head,
 }
@@ -354,6 +354,23 @@ pub(crate) struct Entries {
     /// Only of this trace
     #[arg(long)]
     pub(crate) trace: Option<String>,
+    /// Not before this instant, for example `2026-03-01T04:05:06Z`
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) from: Option<String>,
+    /// Before this instant
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) until: Option<String>,
+    /// Only after this position: the last `seq` that was shown gives the next
+    /// page
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) after: Option<u64>,
+    /// Only before this position: with `--newest`, the last `seq` that was
+    /// shown gives the next page
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) before: Option<u64>,
+    /// Newest first
+    #[arg(long)]
+    pub(crate) newest: bool,
     /// Rows at most
     #[arg(long, default_value_t = 50)]
     pub(crate) limit: usize,

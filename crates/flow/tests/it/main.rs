@@ -4,6 +4,8 @@
 
 mod chaos;
 mod crash;
+mod groups;
 mod order;
 mod storage;
 mod whole;
+mod why;

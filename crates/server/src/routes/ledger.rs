@@ -55,6 +55,18 @@ pub(super) const FILTERS: [Parameter; 9] = [
     },
 ];
 
+/// The positions that bound a listing.
+const BETWEEN: [Parameter; 2] = [
+    Parameter {
+        name: "after",
+        about: "only after this position of the log",
+    },
+    Parameter {
+        name: "before",
+        about: "only before this position of the log",
+    },
+];
+
 pub(super) fn rows() -> Vec<Route> {
     let read = Guard::Own(Permission::LedgerRead);
     let prove = Guard::Own(Permission::LedgerVerify);
@@ -62,6 +74,7 @@ pub(super) fn rows() -> Vec<Route> {
         Route::get("/v1/ledger/entries", read, "entries by any key", list)
             .parameters(&PAGING)
             .parameters(&FILTERS)
+            .parameters(&BETWEEN)
             .gives(Gives::Page),
         Route::get("/v1/ledger/entries/{id}", read, "one entry", entry),
         Route::get("/v1/ledger/head", read, "the end of the log", head),
@@ -117,6 +130,26 @@ pub(super) fn filters(query: &Query) -> Answer<EntryQuery> {
     })
 }
 
+/// The query within the positions of the request.
+fn between(query: &Query, asked: EntryQuery) -> Answer<EntryQuery> {
+    let (after, before) = (query.number("after")?, query.number("before")?);
+    let (beyond, until) = match asked.order {
+        Order::Ascending => (
+            asked.beyond_seq.max(after),
+            before.map(|seq| seq.saturating_sub(1)),
+        ),
+        Order::Descending => (
+            asked.beyond_seq.into_iter().chain(before).min(),
+            after.map(|seq| seq.saturating_add(1)),
+        ),
+    };
+    Ok(EntryQuery {
+        beyond_seq: beyond,
+        until_seq: until,
+        ..asked
+    })
+}
+
 async fn list(State(app): State<App>, caller: Caller, query: Query) -> Answer<Json<Page<Value>>> {
     let paging = Paging::read(&query, caller.tenant(), "ledger", Order::Ascending)?;
     let asked = EntryQuery {
@@ -125,11 +158,9 @@ async fn list(State(app): State<App>, caller: Caller, query: Query) -> Answer<Js
         limit: paging.rows(),
         ..filters(&query)?
     };
-    let rows = app
-        .ledger()
-        .store()
-        .entries(caller.tenant(), &asked)
-        .await?;
+    let asked = between(&query, asked)?;
+    let store = app.ledger().store();
+    let rows = ledger::query::page(store, caller.tenant(), &asked).await?;
     Ok(Json(paging.page(rows, |e| e.seq, |e| e.to_json())))
 }
 
@@ -155,8 +186,8 @@ async fn why(
     Place(id): Place<String>,
 ) -> Answer<Json<Value>> {
     let store = app.ledger().store();
-    let reasons = ledger::why::why(store, caller.tenant(), &id).await?;
-    Ok(Json(json!({"items": ledger::why::to_json(&reasons)})))
+    let answer = ledger::why::why(store, caller.tenant(), &id).await?;
+    Ok(Json(ledger::why::to_json(&answer)))
 }
 
 async fn verify(State(app): State<App>, caller: Caller) -> Answer<Json<Value>> {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub(crate) async fn run(client: &Client, output: Json, command: Ledger) -> Result<(), Failure> {
     match command {
         Ledger::Verify(offline) => verified(client, output, offline).await,
-        Ledger::Entries(filter) => entries(client, output, filter).await,
+        Ledger::Entries(filter) => entries(client, output, *filter).await,
         Ledger::Head => {
             let head = client.get("/v1/ledger/head").await?;
             print(output, &head, render::thing);
@@ -31,6 +31,11 @@ async fn entries(client: &Client, output: Json, filter: Entries) -> Result<(), F
         ("subject", filter.subject),
         ("directive", filter.directive),
         ("trace", filter.trace),
+        ("from", filter.from),
+        ("until", filter.until),
+        ("after", filter.after.map(|seq| seq.to_string())),
+        ("before", filter.before.map(|seq| seq.to_string())),
+        ("order", filter.newest.then(|| "desc".to_owned())),
         ("limit", Some(filter.limit.to_string())),
     ];
     let answer = client
@@ -43,7 +48,17 @@ async fn entries(client: &Client, output: Json, filter: Entries) -> Result<(), F
         ("stream", "stream"),
         ("actor", "actor"),
     ];
-    print(output, &answer, |a| render::table(&items(a), &columns));
+    let more = match filter.newest {
+        true => "… more; go on with --before and the last seq\n",
+        false => "… more; go on with --after and the last seq\n",
+    };
+    print(output, &answer, |a| {
+        let mut shown = render::table(&items(a), &columns);
+        if a.get("next_cursor").is_some_and(|c| !c.is_null()) {
+            shown.push_str(more);
+        }
+        shown
+    });
     Ok(())
 }
 
@@ -219,7 +234,11 @@ pub(crate) async fn why(client: &Client, output: Json, why: Why) -> Result<(), F
         }
     };
     print(output, &answer, |a| {
-        items(a).iter().rev().map(reason).collect()
+        let mut shown: String = items(a).iter().rev().map(reason).collect();
+        if a.get("cut") == Some(&Value::Bool(true)) {
+            shown.push_str("… there is more; ask again with an id from above\n");
+        }
+        shown
     });
     Ok(())
 }
@@ -228,7 +247,7 @@ async fn answer_offline(directory: &Directory, id: &str) -> Result<Value, Failur
     let mut refusal = None;
     for tenant in &directory.tenants {
         match why::why(&directory.store, *tenant, id).await {
-            Ok(reasons) => return Ok(json!({ "items": why::to_json(&reasons) })),
+            Ok(answer) => return Ok(why::to_json(&answer)),
             Err(e) => refusal = Some(e),
         }
     }

@@ -11,7 +11,7 @@ use crate::pages::visit::{Visit, shown};
 use axum::response::Response;
 use gate::access::Permission;
 use kernel::names::Name;
-use kernel::{Category, Digest, EntryId, Refusal, StreamId, TraceId};
+use kernel::{Category, Digest, EntryId, Refusal, StreamId, Timestamp, TraceId};
 use ledger::{Entry, EntryQuery, Order};
 use std::str::FromStr;
 
@@ -47,6 +47,12 @@ fn query(visit: &Visit) -> Answer<EntryQuery> {
             .hint("it has 32 lowercase hex digits")
         })?),
     };
+    let instant = |name: &str| -> Answer<Option<Timestamp>> {
+        let given = text(visit, name);
+        let given = Some(given.as_str()).filter(|text| !text.is_empty());
+        let parsed = given.map(Timestamp::parse).transpose();
+        parsed.map_err(|e| e.at(name).into())
+    };
     let given = |name: &str| Some(text(visit, name)).filter(|t| !t.is_empty());
     Ok(EntryQuery {
         stream: given("stream").map(|s| StreamId::from_stored(&s)),
@@ -56,6 +62,8 @@ fn query(visit: &Visit) -> Answer<EntryQuery> {
         subject: filled(visit, "subject")?,
         directive: filled(visit, "directive")?,
         trace,
+        from: instant("from")?,
+        until: instant("until")?,
         ..EntryQuery::default()
     })
 }
@@ -72,7 +80,7 @@ async fn view(visit: &Visit, proof: Option<ProofView>) -> Answer<LedgerView> {
         ..query(visit)?
     };
     let head = store.head(tenant).await?;
-    let rows = store.entries(tenant, &asked).await?;
+    let rows = ledger::query::page(store, tenant, &asked).await?;
     let page = paging.page(rows, |e| e.seq, |e| names.row(&e));
     Ok(LedgerView {
         head: (head.seq, head.hash.to_string()),
@@ -86,6 +94,8 @@ async fn view(visit: &Visit, proof: Option<ProofView>) -> Answer<LedgerView> {
             actor: text(visit, "actor"),
             trace: text(visit, "trace"),
             stream: text(visit, "stream"),
+            from: text(visit, "from"),
+            until: text(visit, "until"),
         },
         pager: pager(visit, "/ledger", page.next_cursor),
         proof,

@@ -10,7 +10,7 @@ use crate::pages::visit::{Visit, shown};
 use axum::response::Response;
 use kernel::Category;
 use ledger::Entry;
-use ledger::why::Reason;
+use ledger::why;
 use std::collections::BTreeMap;
 
 /// The questions, from what was done back to what was seen.
@@ -50,7 +50,8 @@ fn sentence(entry: &Entry) -> String {
     }
 }
 
-fn view(names: &Names, start: String, reasons: &[Reason]) -> WhyView {
+fn view(names: &Names, start: String, answer: &why::Answer) -> WhyView {
+    let reasons = &answer.reasons;
     let seqs: BTreeMap<_, _> = reasons.iter().map(|r| (r.entry.id, r.entry.seq)).collect();
     let mut chapters: Vec<Chapter> = QUESTIONS
         .iter()
@@ -76,13 +77,14 @@ fn view(names: &Names, start: String, reasons: &[Reason]) -> WhyView {
         start,
         chapters,
         entries: reasons.len(),
+        cut: answer.cut,
     }
 }
 
 pub(crate) async fn why(visit: Visit, Place(id): Place<String>) -> Answer<Response> {
     let store = visit.app.ledger().store();
-    let reasons = ledger::why::why(store, visit.caller.tenant(), &id).await?;
+    let answer = why::why(store, visit.caller.tenant(), &id).await?;
     let names = Names::of(&visit).await?;
     let frame = visit.frame(Section::None).await?;
-    shown(why_page(&frame, &view(&names, id, &reasons)))
+    shown(why_page(&frame, &view(&names, id, &answer)))
 }

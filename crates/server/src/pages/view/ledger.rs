@@ -43,6 +43,10 @@ pub struct EntryFilter {
     pub trace: String,
     /// The stream.
     pub stream: String,
+    /// The first instant.
+    pub from: String,
+    /// The instant after the last.
+    pub until: String,
 }
 
 /// What a proof said.
@@ -227,6 +231,8 @@ fn filter(view: &LedgerView) -> Markup {
         ("actor", "Actor", &filter.actor),
         ("trace", "Trace", &filter.trace),
         ("stream", "Stream", &filter.stream),
+        ("from", "From", &filter.from),
+        ("until", "Before", &filter.until),
     ];
     let used = !filter.category.is_empty() || fields.iter().any(|f| !f.2.is_empty());
     html! {

@@ -443,6 +443,8 @@ fn ledger(proof: ProofView) -> LedgerView {
             actor: h(),
             trace: h(),
             stream: h(),
+            from: h(),
+            until: h(),
         },
         pager: pager(),
         proof: Some(proof),
@@ -579,6 +581,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
     };
     let why = WhyView {
         start: h(),
+        cut: true,
         chapters: vec![Chapter {
             question: own(),
             reasons: vec![ReasonView {

@@ -37,6 +37,8 @@ pub struct WhyView {
     pub chapters: Vec<Chapter>,
     /// Entries in all.
     pub entries: usize,
+    /// Whether there is more than is shown.
+    pub cut: bool,
 }
 
 /// Renders it.
@@ -47,6 +49,9 @@ pub fn why_page(frame: &Frame, view: &WhyView) -> Markup {
             p.crumb { "Why / " (part::full_id(&view.start)) }
             h1 { "Why did this happen?" }
             p.hint { "From what was done, at the top, back to what was seen, at the bottom: " (view.entries) " entries of the ledger." }
+            @if view.cut {
+                p.hint { "There is more than fits here: ask again about an entry from the bottom." }
+            }
         }
         @for (at, chapter) in view.chapters.iter().enumerate() {
             (part::section(&format!("part-{at}"), &chapter.question, html! {
