@@ -45,6 +45,7 @@ pack_for_patient() {
     sed -i "s/127\.0\.0\.1:18099/${PATIENT#http://}/" "$WORK/pack/validators.yaml"
     grep -q "${PATIENT#http://}" "$WORK/pack/validators.yaml" ||
         fail "the pack's validators.yaml does not name the demonstration's service any more"
+    WRIT_OPTIONS=(--pack "$WORK/pack" --allow-host "${PATIENT#http://}" --allow-private)
 }
 
 # Starts writ on $WORK/data and the port it had before, and waits until it
@@ -55,13 +56,14 @@ writ_up() {
     writ_wait
 }
 
+# Starts writ with WRIT_OPTIONS.
 writ_start() {
     WRIT_PORT=${WRIT_PORT:-$(free_port)}
     export WRIT_SERVER=http://127.0.0.1:$WRIT_PORT
     WRIT_STARTS=$((WRIT_STARTS + 1))
     WRIT_OUT=$WORK/up.$WRIT_STARTS.json
     WRIT_LOG=info "$WRIT" --json up --data "$WORK/data" --listen "127.0.0.1:$WRIT_PORT" \
-        --pack "$WORK/pack" --allow-host "${PATIENT#http://}" --allow-private \
+        "${WRIT_OPTIONS[@]}" \
         >"$WRIT_OUT" 2>>"$WORK/writ.log" &
     WRIT_PID=$!
     remember "$WRIT_PID"

@@ -1,7 +1,7 @@
 //! What the tests need beyond the Rust toolchain, and how a Debian machine
 //! gets it: a browser with its driver, the real Alertmanager with its command
-//! line tool, PostgreSQL, and Python for the small service that a scenario
-//! heals.
+//! line tool, PostgreSQL, Redis, and Python for the small service that a
+//! scenario heals.
 
 use crate::shell;
 use anyhow::{Context, Result, bail};
@@ -36,6 +36,10 @@ const PACKAGES: &[Package] = &[
         name: "python3",
         programs: &["python3"],
     },
+    Package {
+        name: "redis-server",
+        programs: &["redis-server", "redis-cli"],
+    },
 ];
 
 /// Where Debian keeps the server's programs, a folder for each version; only
@@ -47,8 +51,8 @@ const NO_CLUSTER: &str = "\
     mkdir -p /etc/postgresql-common/createcluster.d && \
     echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/writ.conf";
 
-/// The service that a package would start on a machine with an init system.
-const UNWANTED_SERVICE: &str = "prometheus-alertmanager.service";
+/// Packages whose service would start on a machine with an init system.
+const UNWANTED_SERVICES: &[&str] = &["prometheus-alertmanager", "redis-server"];
 
 /// Installs what is missing; looks only at `PATH` when nothing is.
 ///
@@ -85,8 +89,10 @@ pub(crate) fn run() -> Result<()> {
     apt(as_root, &["update", "--quiet=2"])
         .and_then(|()| apt(as_root, &install))
         .with_context(|| format!("missing {}; run `{by_hand}` as root", quoted(&lacking)))?;
-    if lacking.contains(&"prometheus-alertmanager") {
-        stop_service(as_root)?;
+    for service in UNWANTED_SERVICES {
+        if lacking.contains(service) {
+            stop_service(as_root, service)?;
+        }
     }
     let still = missing(&search_path()?);
     if !still.is_empty() {
@@ -160,11 +166,11 @@ fn apt(as_root: &[&str], args: &[&str]) -> Result<()> {
 }
 
 /// Under systemd the package starts its service whatever the run level is.
-fn stop_service(as_root: &[&str]) -> Result<()> {
+fn stop_service(as_root: &[&str], service: &str) -> Result<()> {
     if !Path::new("/run/systemd/system").is_dir() {
         return Ok(());
     }
-    let words = ["systemctl", "disable", "--quiet", "--now", UNWANTED_SERVICE];
+    let words = ["systemctl", "disable", "--quiet", "--now", service];
     shell::run(&mut command(as_root.iter().copied().chain(words))?)
 }
 
@@ -200,6 +206,8 @@ mod tests {
             "psql",
             "postgres",
             "python3",
+            "redis-server",
+            "redis-cli",
         ] {
             std::fs::write(dir.join(name), "").unwrap();
         }

@@ -13,6 +13,7 @@
 )]
 
 pub mod address;
+pub mod cache;
 pub mod clock;
 pub mod entropy;
 pub mod http;

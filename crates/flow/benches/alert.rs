@@ -19,7 +19,7 @@ use sense::incident::Incident;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testkit::alerts::{Alert, webhook};
-use testkit::{Sample, SeededEntropy, TwinHttp, TwinSecrets, sample};
+use testkit::{Sample, SeededEntropy, TwinCache, TwinHttp, TwinSecrets, sample};
 
 const ALERTS: usize = 500;
 const ALERTS_SETTLING: usize = 10;
@@ -46,6 +46,7 @@ async fn open(directory: &std::path::Path, settle: &str) -> (Arc<Control>, Tenan
         },
         entropy: Arc::new(SeededEntropy::new(1)),
         source_secrets: Arc::new(TwinSecrets::default()),
+        cache: Arc::new(TwinCache::default()),
     };
     let modules = act::builtin::registry(&act::builtin::HttpSettings {
         hosts_allowed: vec![sample::HOST.into()],

@@ -3,9 +3,10 @@
 
 use crate::force::{Force, InForce};
 use crate::identity::Caller;
+use crate::session::Cached;
 use act::Registry as Modules;
 use gate::Capabilities;
-use kernel::port::{Entropy, Secrets};
+use kernel::port::{Cache, Entropy, Secrets};
 use kernel::{Actor, Ctx, Refusal, TenantId, Timestamp, TraceId};
 use ledger::Ledger;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     /// Secrets that prove where a delivery comes from; modules do not see them.
     pub source_secrets: Arc<dyn Secrets>,
+    /// What stands in front of the states of sessions.
+    pub cache: Arc<dyn Cache>,
 }
 
 /// The control loop.
@@ -29,6 +32,7 @@ pub struct Control {
     modules: Arc<Modules>,
     capabilities: Arc<Capabilities>,
     force: Force,
+    sessions: Cached,
 }
 
 impl Control {
@@ -39,8 +43,10 @@ impl Control {
     pub async fn open(ledger: Ledger, ports: Ports, modules: Modules) -> Result<Self, Refusal> {
         let capabilities = Arc::new(modules.capabilities());
         let force = Force::restore(ledger.store()).await?;
+        let sessions = Cached::new(ports.cache.clone(), ports.act.clock.clone());
         Ok(Self {
             ledger,
+            sessions,
             ports,
             modules: Arc::new(modules),
             capabilities,
@@ -80,6 +86,10 @@ impl Control {
     /// `unavailable` when the tenant has no pack: nothing is allowed then.
     pub fn in_force(&self, tenant: TenantId) -> Result<Arc<InForce>, Refusal> {
         self.force.of(tenant)
+    }
+
+    pub(crate) fn sessions(&self) -> &Cached {
+        &self.sessions
     }
 
     pub(crate) fn force(&self) -> &Force {

@@ -6,6 +6,7 @@ pub mod identity;
 mod control;
 pub mod force;
 mod registry;
+pub mod session;
 
 pub mod intake;
 mod investigate;

@@ -31,5 +31,7 @@ pub fn registry() -> Registry {
         Fold::of::<gate::budget::Counter>(),
         Fold::of::<gate::budget::Reservation>(),
         Fold::of::<act::Run>(),
+        Fold::of::<crate::session::Session>(),
+        Fold::of::<crate::session::Reading>(),
     ])
 }

@@ -69,6 +69,10 @@ kernel::names! {
         SnapshotRead = "snapshot.read",
         /// See metrics.
         MetricsRead = "metrics.read",
+        /// See the states of sessions.
+        SessionRead = "session.read",
+        /// Save, delete and verify sessions.
+        SessionWrite = "session.write",
     }
 }
 
@@ -152,7 +156,7 @@ mod tests {
     use Permission as P;
     use kernel::PrincipalKind;
 
-    const READ: [Permission; 14] = [
+    const READ: [Permission; 15] = [
         P::TenantRead,
         P::SignalRead,
         P::IncidentRead,
@@ -167,6 +171,7 @@ mod tests {
         P::EvidenceRead,
         P::SnapshotRead,
         P::MetricsRead,
+        P::SessionRead,
     ];
 
     /// What a person of each role may do in the own tenant, beside reading.
@@ -178,10 +183,11 @@ mod tests {
                 P::DirectivePropose,
                 P::DirectiveControl,
                 P::KillEngage,
+                P::SessionWrite,
             ],
             Role::Approver => vec![P::ApprovalDecide],
             Role::Auditor => vec![P::PrincipalRead],
-            Role::Agent => vec![P::DirectivePropose],
+            Role::Agent => vec![P::DirectivePropose, P::SessionWrite],
             Role::Source => vec![P::SignalIngest],
             Role::Admin => vec![
                 P::PrincipalRead,
@@ -195,6 +201,7 @@ mod tests {
                 P::KillEngage,
                 P::KillRelease,
                 P::PackLoad,
+                P::SessionWrite,
             ],
         }
     }
@@ -215,7 +222,9 @@ mod tests {
             && match kind {
                 PrincipalKind::Human => true,
                 PrincipalKind::Service => ![P::ApprovalDecide, P::KillRelease].contains(&asked),
-                PrincipalKind::Agent => READ.contains(&asked) || asked == P::DirectivePropose,
+                PrincipalKind::Agent => {
+                    READ.contains(&asked) || [P::DirectivePropose, P::SessionWrite].contains(&asked)
+                }
                 PrincipalKind::System => false,
             }
     }

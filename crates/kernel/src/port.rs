@@ -36,6 +36,23 @@ pub trait Secrets: Send + Sync {
     fn resolve(&self, reference: &str) -> Result<Vec<u8>, Refusal>;
 }
 
+/// Why a cache did not answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cache: {0}")]
+pub struct CacheFault(pub String);
+
+/// Bytes by key that may be forgotten at any time. What it gives is not
+/// trusted: whoever asks compares it with a digest.
+#[async_trait]
+pub trait Cache: Send + Sync {
+    /// The bytes under this key, if they are kept still.
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, CacheFault>;
+    /// Keeps bytes under this key for a while.
+    async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), CacheFault>;
+    /// Forgets what is under this key.
+    async fn remove(&self, key: &str) -> Result<(), CacheFault>;
+}
+
 /// A request to the outside over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRequest {

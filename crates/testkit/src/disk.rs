@@ -84,6 +84,14 @@ impl Disk {
         }
     }
 
+    pub(crate) fn damage_objects(&mut self, change: impl Fn(&mut Vec<u8>)) {
+        let objects = self
+            .logs
+            .values_mut()
+            .flat_map(|log| log.objects.values_mut());
+        objects.for_each(change);
+    }
+
     pub(crate) fn head(&self, tenant: TenantId) -> Head {
         self.logs.get(&tenant).map_or(Head::EMPTY, Log::head)
     }

@@ -7,7 +7,7 @@ use crate::alerts::{Alert, webhook};
 use crate::http::TwinHttp;
 use crate::sample::{self, Sample};
 use crate::store::MemoryStore;
-use crate::{SeededEntropy, TestClock, TwinSecrets};
+use crate::{SeededEntropy, TestClock, TwinCache, TwinSecrets};
 use act::builtin::HttpSettings;
 use flow::identity::Standing;
 use flow::{Control, Delivery, Ports, Received};
@@ -35,6 +35,8 @@ pub struct World {
     pub clock: Arc<TestClock>,
     /// The outside.
     pub http: Arc<TwinHttp>,
+    /// The cache.
+    pub cache: Arc<TwinCache>,
     entropy: Arc<SeededEntropy>,
 }
 
@@ -46,6 +48,7 @@ impl World {
         let clock = Arc::new(TestClock::at(start));
         Self {
             http: Arc::new(TwinHttp::new(clock.clone())),
+            cache: Arc::default(),
             clock,
             entropy: Arc::new(SeededEntropy::new(seed)),
         }
@@ -65,6 +68,7 @@ impl World {
             },
             entropy: self.entropy.clone(),
             source_secrets: Arc::new(TwinSecrets::of(&[("file:alertmanager", "secret")])),
+            cache: self.cache.clone(),
         };
         let modules = act::builtin::registry(&HttpSettings {
             hosts_allowed: vec![sample::HOST.to_owned()],

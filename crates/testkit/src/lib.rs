@@ -7,6 +7,7 @@ mod disk;
 mod postgres;
 pub mod store;
 
+mod cache;
 mod clock;
 mod dice;
 mod entropy;
@@ -19,6 +20,7 @@ pub mod sample;
 pub mod checks;
 mod harness;
 
+pub use cache::{Mood, TwinCache};
 pub use clock::TestClock;
 pub use dice::Dice;
 pub use entropy::SeededEntropy;

@@ -93,6 +93,10 @@ impl MemoryStore {
             ..Faults::default()
         };
     }
+    /// Changes every large body behind the ledger's back.
+    pub fn damage_objects(&self, change: impl Fn(&mut Vec<u8>)) {
+        self.disk().damage_objects(change);
+    }
     /// Each append takes this long.
     pub fn be_slow(&self, delay: Duration) {
         self.faults().delay = Some(delay);

@@ -127,6 +127,11 @@ pub(crate) enum Command {
     },
     /// Rebuild every state from the ledger and compare
     Replay(Offline),
+    /// Session state: what an agent keeps between its turns
+    Session {
+        #[command(subcommand)]
+        command: Session,
+    },
     /// Packs
     Pack {
         #[command(subcommand)]
@@ -191,6 +196,10 @@ pub(crate) struct Up {
     /// Allowed hosts may be on private or loopback addresses
     #[arg(long, env = "WRIT_ALLOW_PRIVATE")]
     pub(crate) allow_private: bool,
+    /// Redis or Valkey that caches the states of sessions for several nodes,
+    /// `redis://HOST:PORT`; without it, this process does
+    #[arg(long, env = "WRIT_CACHE", value_name = "URL", hide_env_values = true)]
+    pub(crate) cache: Option<String>,
     /// What is logged, for example `info` or `writ=debug,info`
     #[arg(long, env = "WRIT_LOG", value_name = "FILTER", default_value = "info")]
     pub(crate) log: String,
@@ -400,6 +409,43 @@ pub(crate) enum Pack {
         /// The directory
         directory: PathBuf,
     },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Session {
+    /// Save the state of a session
+    Save {
+        /// The session's name
+        name: String,
+        /// The file with the state in JSON; `-` for standard input
+        file: PathBuf,
+    },
+    /// Print the state of a session
+    Get {
+        /// The session's name
+        name: String,
+    },
+    /// Delete a session; its history stays
+    Delete {
+        /// The session's name
+        name: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Compare the stored state of a session with its SHA-256
+    Verify {
+        /// The session's name
+        name: String,
+    },
+    /// List sessions
+    List {
+        /// Rows at most
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// How often the cache had what was read
+    Cache,
 }
 
 #[derive(Subcommand, Debug)]

@@ -51,6 +51,7 @@ pub(crate) async fn run(demo: Demo, output: Json) -> Result<(), Failure> {
         pack: Some(name.clone()),
         allow_hosts: vec![PATIENT_ADDRESS.to_owned()],
         allow_private: true,
+        cache: None,
         log: String::new(),
     })
     .await?;

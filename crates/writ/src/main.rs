@@ -14,7 +14,7 @@ mod up;
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
 use client::Client;
-use commands::{Json, decide, identity, kill, ledger, pack, read};
+use commands::{Json, decide, identity, kill, ledger, pack, read, session};
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -78,6 +78,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Kill { command } => kill::run(client, output, command).await,
         Command::Ledger { command } => ledger::run(client, output, command).await,
         Command::Replay(offline) => ledger::replayed(client, output, offline).await,
+        Command::Session { command } => session::run(client, output, command).await,
         Command::Pack { command } => pack::run(client, output, command).await,
         Command::Tenant { command } => identity::tenant(client, output, command).await,
         Command::Principal { command } => identity::principal(client, output, command).await,

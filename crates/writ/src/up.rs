@@ -5,9 +5,10 @@ use crate::cli::Up;
 use crate::failure::Failure;
 use crate::packs;
 use act::builtin::HttpSettings;
+use connect::cache::{MemoryCache, RedisCache};
 use flow::{Control, Ports};
 use kernel::TenantId;
-use kernel::port::Entropy as _;
+use kernel::port::{Cache, Entropy as _};
 use ledger::{Ledger, Settings};
 use pack::Files;
 use sense::definition::Source;
@@ -16,6 +17,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use store::Sqlite;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -25,6 +27,10 @@ use tokio::task::JoinHandle;
 const SOURCE_SECRETS: &str = "secrets";
 /// The folder of a data directory that holds the secrets modules may use.
 const MODULE_SECRETS: &str = "module-secrets";
+/// States of sessions that are kept in memory, in bytes.
+const SESSION_CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How long a cache keeps the state of a session.
+const SESSION_CACHE_KEEP: Duration = Duration::from_secs(15 * 60);
 
 /// A writ that serves.
 pub(crate) struct Running {
@@ -111,7 +117,8 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
         },
     };
     let secrets = private_folder(&up.data, SOURCE_SECRETS)?;
-    let control = Arc::new(open(&up.data, &secrets, &http).await?);
+    let cache = cache(up.cache.as_deref())?;
+    let control = Arc::new(open(&up.data, &secrets, &http, cache).await?);
     let first = control.first_start().await?;
     let tenant = match &first {
         Some(new) => new.tenant,
@@ -158,11 +165,16 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
 }
 
 /// Opens the ledger in a data directory with the loop over it.
-async fn open(data: &Path, secrets: &Path, http: &HttpSettings) -> Result<Control, Failure> {
+async fn open(
+    data: &Path,
+    secrets: &Path,
+    http: &HttpSettings,
+    cache: Arc<dyn Cache>,
+) -> Result<Control, Failure> {
     let store = Arc::new(Sqlite::open(data)?);
     let ledger = Ledger::open(store, flow::registry(), Settings::default())?;
     let module_secrets = private_folder(data, MODULE_SECRETS)?;
-    let ports = ports(secrets, &module_secrets)?;
+    let ports = ports(secrets, &module_secrets, cache)?;
     let modules = act::builtin::registry(http)?;
     Ok(Control::open(ledger, ports, modules).await?)
 }
@@ -179,7 +191,8 @@ pub(crate) async fn admin_token(data: &Path) -> Result<(), Failure> {
         );
     }
     let secrets = private_folder(data, SOURCE_SECRETS)?;
-    let control = open(data, &secrets, &HttpSettings::default()).await?;
+    let http = HttpSettings::default();
+    let control = open(data, &secrets, &http, cache(None)?).await?;
     let tenant = home(&control).await?;
     let admin = control.first_admin(tenant).await?;
     let ctx = control.system_ctx(tenant, "recovery");
@@ -202,7 +215,19 @@ fn variables(prefix: &str) -> BTreeSet<String> {
         .collect()
 }
 
-fn ports(secrets: &Path, module_secrets: &Path) -> Result<Ports, Failure> {
+/// What stands in front of the states of sessions: this process's memory, or
+/// the Redis or Valkey at this URL.
+fn cache(url: Option<&str>) -> Result<Arc<dyn Cache>, Failure> {
+    Ok(match url {
+        None => Arc::new(MemoryCache::new(
+            SESSION_CACHE_BYTES_MAX,
+            SESSION_CACHE_KEEP,
+        )),
+        Some(url) => Arc::new(RedisCache::new(url, SESSION_CACHE_KEEP)?),
+    })
+}
+
+fn ports(secrets: &Path, module_secrets: &Path, cache: Arc<dyn Cache>) -> Result<Ports, Failure> {
     let listed = |folder: &Path, prefix: &str| {
         let folders = vec![folder.to_owned()];
         Arc::new(connect::Secrets::new(variables(prefix), folders))
@@ -215,6 +240,7 @@ fn ports(secrets: &Path, module_secrets: &Path) -> Result<Ports, Failure> {
         },
         entropy: Arc::new(connect::OsEntropy::new()?),
         source_secrets: listed(secrets, "WRIT_SOURCE_"),
+        cache,
     })
 }
 
@@ -320,7 +346,7 @@ pub(crate) async fn run(up: Up, output: crate::commands::Json) -> Result<(), Fai
 
 async fn ended<T>(server: &JoinHandle<T>) {
     while !server.is_finished() {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 

@@ -6,6 +6,7 @@ mod chaos;
 mod crash;
 mod groups;
 mod order;
+mod session;
 mod storage;
 mod whole;
 mod why;

@@ -20,6 +20,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     durations: HistogramVec,
     followed: Followed,
+    session_cache: IntCounterVec,
 }
 
 fn broken(fault: &prometheus::Error) -> Refusal {
@@ -82,6 +83,12 @@ impl Metrics {
                 &["route"],
             )?,
             followed: Followed::new(&registry)?,
+            session_cache: counter(
+                &registry,
+                "session_cache_requests_total",
+                "what the cache of session states answered",
+                &["outcome"],
+            )?,
             registry,
         })
     }
@@ -103,6 +110,17 @@ impl Metrics {
     /// # Errors
     /// `unavailable` when storage does not answer.
     pub async fn follow(&self, app: &crate::App) -> Result<(), Refusal> {
+        let counts = app.control().session_cache();
+        let outcomes = [
+            ("hit", counts.hits),
+            ("miss", counts.misses),
+            ("poisoned", counts.poisoned),
+            ("fault", counts.faults),
+        ];
+        for (outcome, count) in outcomes {
+            let counter = self.session_cache.with_label_values(&[outcome]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
         self.followed.read_on(app.ledger().store()).await
     }
 

@@ -13,6 +13,7 @@ mod ledger;
 mod packs;
 mod runs;
 mod sensing;
+mod sessions;
 mod system;
 
 pub use table::{Facts, Gives, Guard, Parameter, Posting, Route, Verb, mount};
@@ -32,6 +33,7 @@ pub fn rows() -> Vec<Route> {
         ledger::rows(),
         events::rows(),
         packs::rows(),
+        sessions::rows(),
     ]
     .into_iter()
     .flatten()

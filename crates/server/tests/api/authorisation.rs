@@ -16,13 +16,15 @@ fn holders(permission: Permission) -> &'static [Role] {
     match permission {
         TenantRead | SignalRead | IncidentRead | DirectiveRead | ApprovalRead | RunRead
         | BudgetRead | KillRead | LedgerRead | LedgerVerify | PackRead | EvidenceRead
-        | SnapshotRead | MetricsRead => &[Viewer, Operator, Approver, Admin, Auditor, Agent],
+        | SnapshotRead | MetricsRead | SessionRead => {
+            &[Viewer, Operator, Approver, Admin, Auditor, Agent]
+        }
         PrincipalRead => &[Admin, Auditor],
         PrincipalManage | KeyManage | PackLoad => &[Admin],
         KillRelease => &[Admin],
         SignalIngest => &[Admin, Source],
         IncidentManage | DirectiveControl | KillEngage => &[Admin, Operator],
-        DirectivePropose => &[Admin, Operator, Agent],
+        DirectivePropose | SessionWrite => &[Admin, Operator, Agent],
         ApprovalDecide => &[Admin, Approver],
         TenantCreate => &[],
     }

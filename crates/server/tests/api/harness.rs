@@ -114,6 +114,10 @@ impl World {
             },
             entropy: Arc::new(connect::OsEntropy::new().unwrap()),
             source_secrets: Arc::new(Known),
+            cache: Arc::new(connect::cache::MemoryCache::new(
+                1024 * 1024,
+                std::time::Duration::from_secs(60),
+            )),
         };
         let modules = act::builtin::registry(&act::builtin::HttpSettings::default()).unwrap();
         let control = Arc::new(Control::open(ledger, ports, modules).await.unwrap());

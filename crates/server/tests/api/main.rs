@@ -13,4 +13,5 @@ mod openapi;
 mod overload;
 mod pages_guard;
 mod reading;
+mod sessions;
 mod webhooks;

@@ -1,16 +1,14 @@
 //! What people decide: approvals, directives, incidents.
 
+use super::input::json_file;
 use super::{Json, escaped, items, needed, print};
 use crate::cli::{Approve, Move};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::render;
 use serde_json::{Map, Value, json};
-use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
-
-/// Longest contract file, in bytes; the server takes no more either.
-const CONTRACT_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The approval with this id, or the pending one of this directive.
 async fn approval(client: &Client, id: &str) -> Result<Value, Failure> {
@@ -92,28 +90,12 @@ pub(crate) async fn reject(
 }
 
 pub(crate) async fn propose(client: &Client, output: Json, file: &Path) -> Result<(), Failure> {
-    let contract = contract(file)?;
+    let hint = "give the path of a contract in JSON; `writ docs contract` prints its schema";
+    let contract = json_file(file, hint)?;
     let body = json!({"contract": contract});
     let answer = client.post("/v1/directives", &body).await?;
     print(output, &answer, render::thing);
     Ok(())
-}
-
-fn contract(file: &Path) -> Result<Value, Failure> {
-    let unreadable = |e: &std::io::Error| {
-        Failure::failed(format!("`{}`: {e}", file.display()))
-            .hint("give the path of a contract in JSON; `writ docs contract` prints its schema")
-    };
-    let mut bytes = Vec::new();
-    if file == Path::new("-") {
-        let mut input = std::io::stdin().lock().take(CONTRACT_BYTES_MAX + 1);
-        input.read_to_end(&mut bytes).map_err(|e| unreadable(&e))?;
-    } else {
-        let input = std::fs::File::open(file).map_err(|e| unreadable(&e))?;
-        let mut input = input.take(CONTRACT_BYTES_MAX + 1);
-        input.read_to_end(&mut bytes).map_err(|e| unreadable(&e))?;
-    }
-    kernel::json::parse(&bytes).map_err(|e| Failure::failed(format!("`{}`: {e}", file.display())))
 }
 
 /// Moves a directive: `verb` is the last part of the path.

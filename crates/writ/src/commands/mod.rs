@@ -3,11 +3,13 @@
 
 pub(crate) mod decide;
 pub(crate) mod identity;
+pub(crate) mod input;
 pub(crate) mod kill;
 pub(crate) mod ledger;
 pub(crate) mod offline;
 pub(crate) mod pack;
 pub(crate) mod read;
+pub(crate) mod session;
 
 use crate::failure::Failure;
 use crate::render;
