@@ -17,6 +17,7 @@ mod setup;
 mod shell;
 mod test;
 mod tidy;
+mod torture;
 
 use clap::{Parser, Subcommand};
 use shell::Shell;
@@ -50,6 +51,14 @@ enum Task {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Kill, cut the power and fill the disk under the ledger, and check what
+    /// was acknowledged; `--help` says what there is.
+    #[command(disable_help_flag = true)]
+    Torture {
+        /// Passed on to the harness.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Write the generated documents.
     Docs {
         /// Compare them with what stands in the tree, and write nothing.
@@ -70,6 +79,7 @@ fn main() -> ExitCode {
         Task::Test { stage } => test::run(&shell, stage.as_deref()),
         Task::Tidy => tidy::run(&shell),
         Task::Bench { what, args } => bench::run(&shell, what.as_deref(), &args),
+        Task::Torture { args } => torture::run(&shell, &args),
         Task::Docs { check: true } => docs::compare(&shell),
         Task::Docs { check: false } => docs::write(&shell),
         Task::Scenarios { name } => scenarios::run(&shell, name.as_deref()),

@@ -41,6 +41,8 @@ pub(crate) struct Committer {
     runtime: Handle,
     jobs: mpsc::Receiver<Box<dyn Job>>,
     commits: watch::Sender<u64>,
+    /// Why the last commit failed; `None` when it did not.
+    fault: Arc<watch::Sender<Option<StoreFault>>>,
     writer: Writer,
     states: States,
     /// The group that is being decided.
@@ -82,6 +84,7 @@ impl Committer {
         runtime: Handle,
         jobs: mpsc::Receiver<Box<dyn Job>>,
         commits: watch::Sender<u64>,
+        fault: Arc<watch::Sender<Option<StoreFault>>>,
     ) -> std::io::Result<()> {
         let committer = Self {
             writer: Writer::start(store.clone(), runtime.clone())?,
@@ -90,6 +93,7 @@ impl Committer {
             runtime,
             jobs,
             commits,
+            fault,
             open: Open::default(),
             flight: None,
             tries: 0,
@@ -205,6 +209,7 @@ impl Committer {
             return self.failed(jobs, fault);
         }
         self.tries = 0;
+        self.fault.send_replace(None);
         self.states.landed();
         let answered = jobs.len();
         self.answer(jobs, written);
@@ -232,6 +237,7 @@ impl Committer {
         } else {
             self.tries = 0;
             tracing::error!(error = %fault, commands = jobs.len(), "commit failed");
+            self.fault.send_replace(Some(fault.clone()));
             let refusal = Refusal::from(fault);
             for job in jobs {
                 job.answer(Err(refusal.clone()));

@@ -3,7 +3,7 @@
 use crate::committer::{Committer, Job};
 use crate::registry::Registry;
 use crate::request::{self, Key};
-use crate::store::Store;
+use crate::store::{Store, StoreFault};
 use kernel::{Ctx, Refusal, Unit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -39,6 +39,7 @@ pub struct Ledger {
     registry: Arc<Registry>,
     jobs: mpsc::Sender<Box<dyn Job>>,
     commits: watch::Receiver<u64>,
+    fault: Arc<watch::Sender<Option<StoreFault>>>,
 }
 
 impl Ledger {
@@ -54,14 +55,16 @@ impl Ledger {
     ) -> Result<Self, Refusal> {
         let (jobs, receiver) = mpsc::channel(settings.waiting_max);
         let (sender, commits) = watch::channel(0);
+        let fault = Arc::new(watch::Sender::new(None));
         let runtime = tokio::runtime::Handle::current();
-        Committer::start(store.clone(), runtime, receiver, sender)
+        Committer::start(store.clone(), runtime, receiver, sender, fault.clone())
             .map_err(|e| Refusal::unavailable(format!("cannot start the committer: {e}")))?;
         Ok(Self {
             store,
             registry: Arc::new(registry),
             jobs,
             commits,
+            fault,
         })
     }
 
@@ -81,6 +84,23 @@ impl Ledger {
     #[must_use]
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.commits.clone()
+    }
+
+    /// Whether the ledger can do its work: storage answers, and takes writes
+    /// again if the last commit failed.
+    ///
+    /// # Errors
+    /// What is wrong with storage.
+    pub async fn readiness(&self) -> Result<(), Refusal> {
+        self.store.tenants().await?;
+        if self.fault.borrow().is_none() {
+            return Ok(());
+        }
+        // Nobody may be sending commands, so that no commit would show that
+        // the fault is over.
+        self.store.probe().await?;
+        self.fault.send_replace(None);
+        Ok(())
     }
 
     /// Decides a command against the current states and appends what it

@@ -194,6 +194,11 @@ pub trait Store: Send + Sync + 'static {
     fn others(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
         None
     }
+    /// Whether storage takes writes. Asked after an append has failed; what it
+    /// writes, nobody reads.
+    async fn probe(&self) -> Result<(), StoreFault> {
+        Ok(())
+    }
     /// Moves what storage keeps aside into its main file, so that a copy of
     /// that file alone is whole. Called when writ stops in order.
     async fn flush(&self) -> Result<(), StoreFault> {

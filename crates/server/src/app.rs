@@ -150,7 +150,7 @@ impl App {
     /// # Errors
     /// `unavailable`, naming what is missing.
     pub async fn readiness(&self) -> Result<(), Refusal> {
-        self.ledger().store().tenants().await?;
+        self.ledger().readiness().await?;
         let alive = self.0.scheduler.get().is_some_and(|s| !s.is_finished());
         if !alive {
             return Err(Refusal::unavailable("the scheduler does not run").hint("restart writ"));

@@ -30,8 +30,8 @@ const MIGRATIONS: [Migration; 2] = [
 ];
 
 /// Brings the file to this version of writ.
-pub(super) fn run(connection: &mut Connection) -> Result<(), StoreFault> {
-    let found = version(connection)?;
+pub(super) fn run(mut connection: Connection) -> Result<Connection, StoreFault> {
+    let found = version(&connection)?;
     for (version, migration) in (1_i32..).zip(MIGRATIONS).skip(found) {
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -46,7 +46,21 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreFault> {
             .map_err(fault)?;
         transaction.commit().map_err(fault)?;
     }
-    Ok(())
+    Ok(connection)
+}
+
+/// Writes the version that stands there already: a write that changes nothing.
+pub(super) fn rewrite_version(connection: &mut Connection) -> Result<(), StoreFault> {
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(fault)?;
+    let version: i32 = transaction
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(fault)?;
+    transaction
+        .pragma_update(None, "user_version", version)
+        .map_err(fault)?;
+    transaction.commit().map_err(fault)
 }
 
 /// Checks that the file is of exactly this version.

@@ -4,15 +4,18 @@
 
 mod append;
 mod entries;
+mod files;
 mod migrate;
 mod names;
 mod read;
 mod row;
 mod rows;
 mod tree;
+mod wal;
 
 use append::Writer;
 use async_trait::async_trait;
+use files::Files;
 use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
 use ledger::entry::{Entry, Head};
 use ledger::merkle::{Span, Tile};
@@ -46,8 +49,14 @@ const STATEMENTS_KEPT: usize = 64;
 /// The embedded store.
 pub struct Sqlite {
     inner: Arc<Inner>,
-    writer: Option<Mutex<Writer>>,
+    pen: Option<Arc<Pen>>,
     _lock: Option<File>,
+}
+
+/// The one that writes, and the files that it writes to.
+struct Pen {
+    writer: Mutex<Writer>,
+    files: Files,
 }
 
 struct Inner {
@@ -62,17 +71,23 @@ impl Sqlite {
     /// When the directory cannot be used, another writ holds it, the file is
     /// no database of writ's, or a newer version of writ wrote it.
     pub fn open(directory: &Path) -> Result<Self, StoreFault> {
-        std::fs::create_dir_all(directory).map_err(|e| at(directory, &e))?;
+        files::create(directory).map_err(|e| at(directory, &e))?;
         let lock = lock(directory)?;
         let path = directory.join(FILE_NAME);
-        let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_CREATE)?;
-        migrate::run(&mut writer)?;
+        // Before SQLite reads it: that cuts the log off where it breaks.
+        wal::check(&path)?;
+        let connection = connect(&path, OpenFlags::SQLITE_OPEN_CREATE).and_then(migrate::run);
+        let connection = connection.map_err(|fault| files::explain(directory, fault))?;
+        let pen = Pen {
+            files: Files::of(directory)?,
+            writer: Mutex::new(Writer::new(connection)),
+        };
         Ok(Self {
             inner: Arc::new(Inner {
                 path,
                 readers: Mutex::default(),
             }),
-            writer: Some(Mutex::new(Writer::new(writer))),
+            pen: Some(Arc::new(pen)),
             _lock: Some(lock),
         })
     }
@@ -90,6 +105,7 @@ impl Sqlite {
                 directory.display()
             )));
         }
+        wal::check(&path)?;
         let connection = connect_reader(&path)?;
         migrate::check(&connection)?;
         Ok(Self {
@@ -97,7 +113,7 @@ impl Sqlite {
                 path,
                 readers: Mutex::new(vec![connection]),
             }),
-            writer: None,
+            pen: None,
             _lock: None,
         })
     }
@@ -111,6 +127,18 @@ impl Sqlite {
         tokio::task::spawn_blocking(move || inner.with(work))
             .await
             .map_err(|e| StoreFault::Unavailable(e.to_string()))?
+    }
+}
+
+impl Pen {
+    /// Writes, durably and where the next start looks for it, or names what
+    /// keeps it from that.
+    fn write(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<(), StoreFault>,
+    ) -> Result<(), StoreFault> {
+        work(&mut self.writer.lock()).map_err(|fault| self.files.explain(fault))?;
+        self.files.stand()
     }
 }
 
@@ -191,22 +219,35 @@ fn connect_reader(path: &Path) -> Result<Connection, StoreFault> {
 
 /// What a fault of SQLite's means here.
 fn fault(error: rusqlite::Error) -> StoreFault {
-    match error.sqlite_error_code() {
+    let what = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            StoreFault::Damaged(error.to_string())
+            return StoreFault::Damaged(error.to_string());
         }
-        _ => StoreFault::Unavailable(error.to_string()),
-    }
+        // SQLite would name the path, which a caller of the API must not read.
+        Some(ErrorCode::CannotOpen) => {
+            return StoreFault::Unavailable(
+                "the database cannot be opened: check that it is there, its permissions, and how \
+                 many files writ may open"
+                    .into(),
+            );
+        }
+        Some(ErrorCode::DiskFull) => "the disk is full: free some space on it, writ goes on then",
+        Some(ErrorCode::ReadOnly) => "the database can only be read: let writ write to it",
+        Some(ErrorCode::DatabaseBusy) => "another program holds the database: let it end",
+        Some(ErrorCode::SystemIoFailure) => "the disk reports an error",
+        _ => return StoreFault::Unavailable(error.to_string()),
+    };
+    StoreFault::Unavailable(format!("{what} ({error})"))
 }
 
 #[async_trait]
 impl Store for Sqlite {
     async fn append(&self, batches: Vec<Batch>) -> Result<(), StoreFault> {
-        let writer = self
-            .writer
+        let pen = self
+            .pen
             .as_ref()
             .ok_or_else(|| StoreFault::Unavailable("opened for reading only".into()))?;
-        writer.lock().append(&batches)
+        pen.write(|writer| writer.append(&batches))
     }
 
     async fn head(&self, tenant: TenantId) -> Result<Head, StoreFault> {
@@ -329,13 +370,24 @@ impl Store for Sqlite {
         self.read(move |c| read::object(c, tenant, digest)).await
     }
 
+    async fn probe(&self) -> Result<(), StoreFault> {
+        let Some(pen) = self.pen.clone() else {
+            return Ok(());
+        };
+        tokio::task::spawn_blocking(move || {
+            pen.write(|writer| migrate::rewrite_version(&mut writer.connection))
+        })
+        .await
+        .map_err(|e| StoreFault::Unavailable(e.to_string()))?
+    }
+
     async fn flush(&self) -> Result<(), StoreFault> {
-        let Some(writer) = &self.writer else {
+        let Some(pen) = &self.pen else {
             return Ok(());
         };
         // No reader may stand in the way of moving the whole log.
         self.inner.readers.lock().clear();
-        writer
+        pen.writer
             .lock()
             .connection
             .pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()))
@@ -343,6 +395,11 @@ impl Store for Sqlite {
     }
 
     async fn engine_check(&self) -> Result<Vec<String>, StoreFault> {
-        self.read(read::engine_check).await
+        let path = self.inner.path.clone();
+        self.read(move |connection| {
+            wal::check(&path)?;
+            read::engine_check(connection)
+        })
+        .await
     }
 }
