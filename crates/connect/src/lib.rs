@@ -1,5 +1,5 @@
 //! Adapters: the ports of `kernel::port` on a real machine. HTTP, secrets,
-//! keys, the clock and unpredictable bits. This is where the outside comes in, and the
+//! private files, keys, the clock and unpredictable bits. This is where the outside comes in, and the
 //! only place where the bans on clocks and the environment are lifted, each
 //! with its reason.
 #![cfg_attr(
@@ -18,10 +18,12 @@ pub mod clock;
 pub mod entropy;
 pub mod http;
 pub mod keyring;
+pub mod private;
 pub mod secrets;
 
 pub use clock::SystemClock;
 pub use entropy::OsEntropy;
 pub use http::ReqwestHttp;
 pub use keyring::LocalKeyring;
+pub use private::PrivateFolder;
 pub use secrets::Secrets;

@@ -53,6 +53,27 @@ pub trait Cache: Send + Sync {
     async fn remove(&self, key: &str) -> Result<(), CacheFault>;
 }
 
+/// Files that only writ may read: private halves of keys, and what must be
+/// remembered beside the ledger. Names are letters, digits, `.`, `_` and `-`.
+pub trait PrivateFiles: Send + Sync {
+    /// What is in the file; `None` when there is none of this name.
+    ///
+    /// # Errors
+    /// When it cannot be read, or others could read or write it.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Refusal>;
+    /// Makes the file; durable when this returns.
+    ///
+    /// # Errors
+    /// When it exists or cannot be written.
+    fn create(&self, name: &str, bytes: &[u8]) -> Result<(), Refusal>;
+    /// Makes the file or puts other contents into it, whole or not at all;
+    /// durable when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Refusal>;
+}
+
 /// A request to the outside over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRequest {

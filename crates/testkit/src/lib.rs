@@ -12,6 +12,7 @@ mod clock;
 mod dice;
 mod entropy;
 mod http;
+mod private;
 mod secrets;
 
 pub mod alerts;
@@ -27,6 +28,7 @@ pub use entropy::SeededEntropy;
 pub use harness::{Loop, Person, World};
 pub use http::{Asked, Effect, Fate, TwinHttp};
 pub use postgres::{PostgresDatabase, PostgresServer, eventually};
+pub use private::MemoryFiles;
 pub use sample::Sample;
 pub use secrets::TwinSecrets;
 pub use store::{Death, MemoryStore};
