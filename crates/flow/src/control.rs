@@ -1,6 +1,7 @@
 //! The control loop as one thing that the shells hold: the ledger, the ports,
 //! the modules, and what is in force for each tenant.
 
+use crate::checkpoints::Signing;
 use crate::force::{Force, InForce};
 use crate::identity::Caller;
 use crate::session::Cached;
@@ -33,6 +34,7 @@ pub struct Control {
     capabilities: Arc<Capabilities>,
     force: Force,
     sessions: Cached,
+    signing: Option<Signing>,
 }
 
 impl Control {
@@ -51,6 +53,25 @@ impl Control {
             modules: Arc::new(modules),
             capabilities,
             force,
+            signing: None,
+        })
+    }
+
+    /// The same, signing checkpoints of its logs.
+    #[must_use]
+    pub fn with_signing(mut self, signing: Signing) -> Self {
+        self.signing = Some(signing);
+        self
+    }
+
+    /// How checkpoints are signed and who cosigns them.
+    ///
+    /// # Errors
+    /// `unavailable` when this writ signs none.
+    pub fn signing(&self) -> Result<&Signing, Refusal> {
+        self.signing.as_ref().ok_or_else(|| {
+            Refusal::unavailable("this writ signs no checkpoints")
+                .hint("start it with `writ up` on a data directory")
         })
     }
 

@@ -13,6 +13,7 @@ mod investigate;
 mod runner;
 mod ticks;
 
+pub mod checkpoints;
 pub mod scheduler;
 mod start;
 

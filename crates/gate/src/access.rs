@@ -59,6 +59,8 @@ kernel::names! {
         LedgerRead = "ledger.read",
         /// Have the ledger verified and replayed.
         LedgerVerify = "ledger.verify",
+        /// Have a checkpoint signed now, and change the key that signs.
+        LedgerSign = "ledger.sign",
         /// See the pack in force.
         PackRead = "pack.read",
         /// Load a pack.
@@ -202,6 +204,7 @@ mod tests {
                 P::KillRelease,
                 P::PackLoad,
                 P::SessionWrite,
+                P::LedgerSign,
             ],
         }
     }

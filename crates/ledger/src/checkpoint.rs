@@ -2,6 +2,17 @@
 //! large a log is and what its root is. The origin of a tenant's log is
 //! `LOG/TENANT`, and so is the name of the key that signs for it.
 
+pub mod keys;
+pub mod record;
+
+mod audit;
+mod proved;
+mod signer;
+
+pub use audit::{TreeReport, audit, kept};
+pub use proved::{Consistency, Inclusion, extended, parse_proof, prove, prove_growth, shown};
+pub use signer::{Outcome, Signer, checkpoints, has_news, log_keys};
+
 use crate::merkle;
 use crate::note::{KeyName, NoteFault};
 use base64::Engine as _;

@@ -21,6 +21,7 @@ pub mod registry;
 pub mod request;
 pub mod row;
 pub mod store;
+pub mod witness;
 
 mod committer;
 mod group;

@@ -159,6 +159,11 @@ impl Note {
         self.signatures.push(signature);
     }
 
+    /// Keeps the signatures that `kept` says.
+    pub fn retain(&mut self, kept: impl FnMut(&Signature) -> bool) {
+        self.signatures.retain(kept);
+    }
+
     /// The keys among `trusted` that signed, in the order of the signatures,
     /// each once. Signatures by other keys are ignored.
     ///

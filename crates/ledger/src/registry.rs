@@ -16,7 +16,11 @@ impl Registry {
     /// Of these folds and the ledger's own.
     #[must_use]
     pub fn new(folds: impl IntoIterator<Item = Fold>) -> Self {
-        let own = [Fold::of::<crate::request::Request>()];
+        let own = [
+            Fold::of::<crate::request::Request>(),
+            Fold::of::<crate::checkpoint::keys::LogKeys>(),
+            Fold::of::<crate::checkpoint::record::Checkpoints>(),
+        ];
         let folds = folds.into_iter().chain(own).map(|f| (f.kind, f));
         Self {
             folds: folds.collect(),

@@ -3,9 +3,11 @@
 //! checks of the test kit read the ledger and the simulated outside.
 
 mod chaos;
+mod checkpoints;
 mod crash;
 mod groups;
 mod order;
+mod rewritten;
 mod session;
 mod storage;
 mod whole;

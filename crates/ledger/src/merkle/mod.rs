@@ -4,6 +4,7 @@
 //! levels (C2SP tlog-tiles): 256 hashes of one level that stand side by side.
 
 mod frontier;
+mod path;
 mod proof;
 mod range;
 mod span;
@@ -11,6 +12,7 @@ mod tile;
 mod tiles;
 
 pub use frontier::{Frontier, Grown};
+pub use path::TilePath;
 pub use proof::{ProofFault, verify_consistency, verify_inclusion};
 pub use range::{RangeRoot, parts_beside};
 pub use span::{SPAN_LEVELS, Span};
