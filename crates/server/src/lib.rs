@@ -24,6 +24,7 @@ pub mod patient;
 pub mod routes;
 pub mod streams;
 pub mod view;
+pub mod witness;
 
 mod guard;
 

@@ -1,5 +1,9 @@
 //! The command line: every command, argument and help text.
 
+mod signing;
+
+pub(crate) use signing::{Checkpoints, LogKey, Prove, Verify, Witness};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -52,6 +56,8 @@ pub(crate) enum Command {
         #[arg(long, env = "WRIT_DATA", value_name = "DIR", default_value = ".writ")]
         data: PathBuf,
     },
+    /// Start a witness: it cosigns checkpoints of logs that only grow
+    Witness(Witness),
     /// What waits, what runs, what is stopped
     Status,
     /// List things, for example `writ list incidents`
@@ -203,6 +209,8 @@ pub(crate) struct Up {
     /// What is logged, for example `info` or `writ=debug,info`
     #[arg(long, env = "WRIT_LOG", value_name = "FILTER", default_value = "info")]
     pub(crate) log: String,
+    #[command(flatten)]
+    pub(crate) checkpoints: Checkpoints,
 }
 
 #[derive(Args, Debug)]
@@ -325,15 +333,29 @@ pub(crate) enum Kill {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Ledger {
-    /// Check every entry, its hash and its place
-    Verify(Offline),
+    /// Check every entry, its hash and its place, the Merkle tree and every
+    /// recorded checkpoint
+    Verify(Verify),
+    /// The newest signed checkpoint, as a note that anyone can verify
+    Checkpoint {
+        /// Sign one now, if there is something new
+        #[arg(long)]
+        sign: bool,
+    },
+    /// Prove that an entry is in the log, or that the log has only grown
+    Prove(Prove),
+    /// The keys that sign the log
+    Key {
+        #[command(subcommand)]
+        command: LogKey,
+    },
     /// List entries
     Entries(Box<Entries>),
     /// The last entry's position and hash
     Head,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 pub(crate) struct Offline {
     /// Read this data directory instead of asking a server
     #[arg(long, value_name = "DIR")]

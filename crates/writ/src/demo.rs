@@ -53,6 +53,7 @@ pub(crate) async fn run(demo: Demo, output: Json) -> Result<(), Failure> {
         allow_private: true,
         cache: None,
         log: String::new(),
+        checkpoints: crate::cli::Checkpoints::default(),
     })
     .await?;
     let player = Player::new(&running)?;

@@ -9,6 +9,7 @@ mod failure;
 mod logs;
 mod packs;
 mod render;
+mod signing;
 mod up;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -41,6 +42,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             Box::pin(up::run(up, output)).await
         }
         Command::Demo(demo) => Box::pin(demo::run(demo, output)).await,
+        Command::Witness(witness) => {
+            logs::start(&witness.log)?;
+            signing::witness(witness, output).await
+        }
         Command::AdminToken { data } => Box::pin(up::admin_token(&data)).await,
         Command::Patient(patient) => demo::patient(patient).await,
         Command::Completions { shell } => {
@@ -86,6 +91,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Up(_)
         | Command::Demo(_)
         | Command::AdminToken { .. }
+        | Command::Witness(_)
         | Command::Patient(_)
         | Command::Completions { .. }
         | Command::Docs { .. } => Ok(()),

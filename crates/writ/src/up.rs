@@ -44,6 +44,7 @@ pub(crate) struct Running {
     stop: watch::Sender<bool>,
     server: JoinHandle<Result<(), kernel::Refusal>>,
     scheduler: JoinHandle<()>,
+    checkpoints: JoinHandle<()>,
 }
 
 impl Running {
@@ -91,6 +92,9 @@ impl Running {
         self.scheduler
             .await
             .map_err(|e| Failure::failed(format!("the scheduler failed: {e}")))?;
+        self.checkpoints
+            .await
+            .map_err(|e| Failure::failed(format!("the signing of checkpoints failed: {e}")))?;
         ended.map_err(|e| Failure::failed(format!("the server failed: {e}")))??;
         self.control.ledger().store().flush().await?;
         Ok(())
@@ -118,7 +122,9 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
     };
     let secrets = private_folder(&up.data, SOURCE_SECRETS)?;
     let cache = cache(up.cache.as_deref())?;
-    let control = Arc::new(open(&up.data, &secrets, &http, cache).await?);
+    let signing = crate::signing::signing(&up.data, &up.checkpoints)?;
+    let control = open(&up.data, &secrets, &http, cache).await?;
+    let control = Arc::new(control.with_signing(signing));
     let first = control.first_start().await?;
     let tenant = match &first {
         Some(new) => new.tenant,
@@ -139,6 +145,7 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
     }
     let (stop, stopping) = watch::channel(false);
     let scheduler = tokio::spawn(flow::scheduler::run(control.clone(), stopping.clone()));
+    let checkpoints = tokio::spawn(flow::checkpoints::run(control.clone(), stopping.clone()));
     let app = App::new(
         control.clone(),
         server::Settings {
@@ -157,6 +164,7 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
         stop,
         server,
         scheduler,
+        checkpoints,
     };
     if running.control.in_force(tenant).is_ok() {
         running.make_source_secrets()?;

@@ -15,8 +15,8 @@ use kernel::{Aggregate, Digest, EntryId, Event, Stamp, TenantId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Entries read at a time; whole tiles.
-const PAGE: usize = 16 * TILE_WIDTH as usize;
+/// Entries read at a time: sixteen tiles.
+const PAGE: usize = 4_096;
 
 /// What the audit found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ pub mod documents;
 pub mod table;
 
 mod approvals;
+mod checkpoints;
 mod directives;
 mod events;
 mod identity;
@@ -15,6 +16,7 @@ mod runs;
 mod sensing;
 mod sessions;
 mod system;
+mod tiles;
 
 pub use table::{Facts, Gives, Guard, Parameter, Posting, Route, Verb, mount};
 
@@ -31,6 +33,8 @@ pub fn rows() -> Vec<Route> {
         runs::rows(),
         kill::rows(),
         ledger::rows(),
+        checkpoints::rows(),
+        tiles::rows(),
         events::rows(),
         packs::rows(),
         sessions::rows(),

@@ -20,7 +20,7 @@ fn holders(permission: Permission) -> &'static [Role] {
             &[Viewer, Operator, Approver, Admin, Auditor, Agent]
         }
         PrincipalRead => &[Admin, Auditor],
-        PrincipalManage | KeyManage | PackLoad => &[Admin],
+        PrincipalManage | KeyManage | PackLoad | LedgerSign => &[Admin],
         KillRelease => &[Admin],
         SignalIngest => &[Admin, Source],
         IncidentManage | DirectiveControl | KillEngage => &[Admin, Operator],

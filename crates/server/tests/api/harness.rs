@@ -102,6 +102,15 @@ pub(crate) fn request(
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::set_up(None).await
+    }
+
+    /// A world whose logs are signed like this.
+    pub(crate) async fn signing(signing: flow::checkpoints::Signing) -> Self {
+        Self::set_up(Some(signing)).await
+    }
+
+    async fn set_up(signing: Option<flow::checkpoints::Signing>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(store::Sqlite::open(directory.path()).unwrap());
         let ledger =
@@ -120,7 +129,11 @@ impl World {
             )),
         };
         let modules = act::builtin::registry(&act::builtin::HttpSettings::default()).unwrap();
-        let control = Arc::new(Control::open(ledger, ports, modules).await.unwrap());
+        let control = Control::open(ledger, ports, modules).await.unwrap();
+        let control = Arc::new(match signing {
+            Some(signing) => control.with_signing(signing),
+            None => control,
+        });
         let first = control.first_start().await.unwrap().unwrap();
         let founder = Actor::system("setup");
         let second = control

@@ -6,6 +6,7 @@ mod pack;
 
 mod authorisation;
 mod bad_input;
+mod checkpoints;
 mod commands;
 mod control_loop;
 mod events;
@@ -15,3 +16,4 @@ mod pages_guard;
 mod reading;
 mod sessions;
 mod webhooks;
+mod witness;

@@ -1,18 +1,22 @@
 //! The ledger: verification, replay, entries, why.
 
 use super::offline::Directory;
-use super::{Json, escaped, items, print, query};
-use crate::cli::{Entries, Ledger, Offline, Why};
+use super::{Json, escaped, items, print, prove, query};
+use crate::cli::{Entries, Ledger, Offline, Verify, Why};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::render;
 use indicatif::{ProgressBar, ProgressStyle};
+use ledger::checkpoint::audit;
 use ledger::{replay, verify, why};
 use serde_json::{Value, json};
 
 pub(crate) async fn run(client: &Client, output: Json, command: Ledger) -> Result<(), Failure> {
     match command {
-        Ledger::Verify(offline) => verified(client, output, offline).await,
+        Ledger::Verify(verify) => verified(client, output, verify).await,
+        Ledger::Checkpoint { sign } => prove::checkpoint(client, output, sign).await,
+        Ledger::Prove(asked) => prove::prove(client, output, asked).await,
+        Ledger::Key { command } => prove::key(client, output, command).await,
         Ledger::Entries(filter) => entries(client, output, *filter).await,
         Ledger::Head => {
             let head = client.get("/v1/ledger/head").await?;
@@ -155,15 +159,21 @@ fn value(report: impl serde::Serialize) -> Result<Value, Failure> {
     serde_json::to_value(report).map_err(|e| Failure::failed(format!("no JSON form: {e}")))
 }
 
-async fn verified(client: &Client, output: Json, offline: Offline) -> Result<(), Failure> {
+async fn verified(client: &Client, output: Json, asked: Verify) -> Result<(), Failure> {
+    if let Some(file) = &asked.against {
+        prove::against(client, &asked.offline, file, &asked.keys).await?;
+    }
+    let offline = asked.offline.clone();
     let mut reports = Reports {
         reports: Vec::new(),
         fault: None,
     };
     match offline.data {
         None => {
-            let report = report_of(client.get("/v1/ledger/verify").await?);
-            reports.fault = fault_of_verify(&report);
+            let answer = client.get("/v1/ledger/verify").await?;
+            let tree = answer.get("tree").cloned().unwrap_or_default();
+            let report = report_of(answer);
+            reports.fault = fault_of_verify(&report).or_else(|| fault_of_verify(&tree));
             reports.reports.push(report);
         }
         Some(path) => {
@@ -171,8 +181,17 @@ async fn verified(client: &Client, output: Json, offline: Offline) -> Result<(),
             let bar = progress("verifying");
             for tenant in &directory.tenants {
                 let report = verify::log(&directory.store, *tenant, |p| advance(&bar, p)).await?;
+                let sound = report.is_intact();
                 let report = value(report)?;
-                reports.fault = reports.fault.or_else(|| fault_of_verify(&report));
+                let fault = match sound {
+                    // The tree stands on the entries, so it is looked at after them.
+                    true => {
+                        let tree = audit(&directory.store, *tenant, &[], |_| {}).await?;
+                        fault_of_verify(&value(tree)?)
+                    }
+                    false => fault_of_verify(&report),
+                };
+                reports.fault = reports.fault.or(fault);
                 reports.reports.push(report);
             }
             bar.finish_and_clear();
@@ -181,7 +200,11 @@ async fn verified(client: &Client, output: Json, offline: Offline) -> Result<(),
     reports.finish(
         output,
         "intact: every entry has the place and the hash that it claims",
-    )
+    )?;
+    match asked.states {
+        true => replayed(client, output, asked.offline).await,
+        false => Ok(()),
+    }
 }
 
 pub(crate) async fn replayed(

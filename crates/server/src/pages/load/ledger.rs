@@ -1,5 +1,6 @@
 //! The ledger: entries, one entry, verify, replay.
 
+use super::checkpoint::{included, newest};
 use super::common::{Names, pager, paging};
 use crate::http::Place;
 use crate::http::problem::{Answer, Kind, Problem};
@@ -100,6 +101,7 @@ async fn view(visit: &Visit, proof: Option<ProofView>) -> Answer<LedgerView> {
         pager: pager(visit, "/ledger", page.next_cursor),
         proof,
         provable: visit.may(Permission::LedgerVerify),
+        checkpoint: newest(visit, head.seq).await?,
     })
 }
 
@@ -116,13 +118,22 @@ pub(crate) async fn ledger(visit: Visit) -> Answer<Response> {
 pub(crate) async fn verify(visit: Visit) -> Answer<Response> {
     let store = visit.app.ledger().store();
     let report = ledger::verify::log(store, visit.caller.tenant(), |_| {}).await?;
-    let proof = match report.is_intact() {
+    // The tree stands on the entries, so it is looked at after them.
+    let tree = match report.is_intact() {
+        true => {
+            ledger::checkpoint::audit(store, visit.caller.tenant(), &[], |_| {})
+                .await?
+                .fault
+        }
+        false => None,
+    };
+    let proof = match report.is_intact() && tree.is_none() {
         true => ProofView::Intact {
             entries: report.entries,
             head: report.head.to_string(),
         },
         false => {
-            let fault = report.fault.as_ref();
+            let fault = report.fault.as_ref().or(tree.as_ref());
             let what = fault.map(|f| f.what.clone());
             ProofView::Broken {
                 entries: report.entries,
@@ -210,6 +221,7 @@ pub(crate) async fn entry(visit: Visit, Place(id): Place<String>) -> Answer<Resp
             next_to(&visit, entry.seq, Order::Descending).await?,
             next_to(&visit, entry.seq, Order::Ascending).await?,
         ),
+        inclusion: included(&visit, entry.seq).await?,
         payload: entry.payload,
     };
     let frame = visit.frame(Section::Ledger).await?;

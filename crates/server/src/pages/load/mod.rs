@@ -4,6 +4,7 @@
 mod common;
 
 mod budgets;
+mod checkpoint;
 mod directive;
 mod evidence;
 mod incident;

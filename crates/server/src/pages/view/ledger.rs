@@ -1,5 +1,6 @@
 //! The ledger: entries, one entry, and the proofs over all of them.
 
+use super::checkpoint::{self, CheckpointView, InclusionView};
 use super::part::{self, Pager, Who};
 use super::{Frame, chip, json, text};
 use kernel::Timestamp;
@@ -103,6 +104,8 @@ pub struct LedgerView {
     pub proof: Option<ProofView>,
     /// Whether the viewer may ask for a proof.
     pub provable: bool,
+    /// The newest checkpoint.
+    pub checkpoint: Option<CheckpointView>,
 }
 
 /// One entry.
@@ -134,6 +137,8 @@ pub struct EntryView {
     pub holds: bool,
     /// The neighbours in the log.
     pub neighbours: (Option<String>, Option<String>),
+    /// Whether it is in the tree that was signed.
+    pub inclusion: InclusionView,
 }
 
 /// Entries as a table.
@@ -176,6 +181,7 @@ pub fn ledger_page(frame: &Frame, view: &LedgerView) -> Markup {
             h1 { "Ledger" }
             p.hint { (view.head.0) " entries, head " (part::id_text(&view.head.1)) ". Nothing here can be changed or deleted." }
         }
+        (checkpoint::checkpoint(frame, view.checkpoint.as_ref()))
         (part::section("prove", "Prove it", prove(view)))
         (filter(view))
         (entry_rows(frame.now, &view.rows))
@@ -289,6 +295,7 @@ pub fn entry_page(frame: &Frame, view: &EntryView) -> Markup {
                         @if let Some(after) = &view.neighbours.1 { a.button href={ "/ledger/" (text::segment(after)) } { "Entry after »" } }
                     }
                 }))
+                (checkpoint::inclusion(frame, &view.inclusion))
                 (part::section("hashes", "Hashes", part::facts(&[
                     ("Payload", part::full_id(&view.payload_hash)),
                     ("Entry before", part::full_id(&view.prev_hash)),

@@ -11,6 +11,7 @@ pub mod text;
 
 pub mod approvals;
 pub mod budgets;
+pub mod checkpoint;
 pub mod directive;
 pub mod directives;
 pub mod edit;

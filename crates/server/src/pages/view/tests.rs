@@ -2,6 +2,7 @@
 
 use super::approvals::{ApprovalRow, ApprovalsView, approvals_page};
 use super::budgets::{BudgetRow, BudgetsView, CounterRow, budgets_page};
+use super::checkpoint::{CheckpointView, InclusionView};
 use super::directive::{
     Act, ApprovalView, Decision, DirectiveView, MoveView, RevisionView, StepView, VoteView,
     directive_page,
@@ -449,6 +450,15 @@ fn ledger(proof: ProofView) -> LedgerView {
         pager: pager(),
         proof: Some(proof),
         provable: true,
+        checkpoint: Some(CheckpointView {
+            size: 1,
+            head: 2,
+            root: h(),
+            key: h(),
+            at: at(),
+            cosigners: vec![(h(), at())],
+            note: h(),
+        }),
     }
 }
 
@@ -491,6 +501,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
         payload_hash: h(),
         prev_hash: h(),
         hash: h(),
+        inclusion: InclusionView::Broken(h()),
         holds: false,
         neighbours: (Some(h()), Some(h())),
     };

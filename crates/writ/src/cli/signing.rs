@@ -1,0 +1,148 @@
+//! Arguments about checkpoints: how logs are signed, the witness, and what is
+//! verified and proven.
+
+use super::Offline;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// How the logs are signed.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Checkpoints {
+    /// Name of this installation's logs, a URL without its scheme; a tenant's
+    /// log is `NAME/TENANT`
+    #[arg(
+        long,
+        env = "WRIT_LOG_NAME",
+        value_name = "NAME",
+        default_value = DEFAULT_LOG_NAME
+    )]
+    pub(crate) log_name: String,
+    /// Sign a checkpoint when a log has grown by this many entries
+    #[arg(
+        long,
+        env = "WRIT_CHECKPOINT_ENTRIES",
+        value_name = "N",
+        default_value_t = DEFAULT_CHECKPOINT_ENTRIES
+    )]
+    pub(crate) checkpoint_entries: u32,
+    /// Sign a checkpoint this many seconds after there is something new
+    #[arg(
+        long,
+        env = "WRIT_CHECKPOINT_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = DEFAULT_CHECKPOINT_SECONDS
+    )]
+    pub(crate) checkpoint_seconds: u32,
+    /// Witness that is asked to cosign: its address and key, `URL=NAME+ID+BASE64`;
+    /// may be given several times
+    #[arg(
+        long = "witness",
+        env = "WRIT_WITNESSES",
+        value_name = "URL=KEY",
+        value_delimiter = ','
+    )]
+    pub(crate) witnesses: Vec<String>,
+}
+
+const DEFAULT_LOG_NAME: &str = "writ";
+const DEFAULT_CHECKPOINT_ENTRIES: u32 = 5_000;
+const DEFAULT_CHECKPOINT_SECONDS: u32 = 60;
+
+impl Default for Checkpoints {
+    fn default() -> Self {
+        Self {
+            log_name: DEFAULT_LOG_NAME.to_owned(),
+            checkpoint_entries: DEFAULT_CHECKPOINT_ENTRIES,
+            checkpoint_seconds: DEFAULT_CHECKPOINT_SECONDS,
+            witnesses: Vec::new(),
+        }
+    }
+}
+
+/// What a witness needs.
+#[derive(Args, Debug)]
+pub(crate) struct Witness {
+    /// Where its key and what it cosigned last are kept
+    #[arg(
+        long,
+        env = "WRIT_WITNESS_DATA",
+        value_name = "DIR",
+        default_value = ".writ-witness"
+    )]
+    pub(crate) data: PathBuf,
+    /// Address to listen on
+    #[arg(
+        long,
+        env = "WRIT_WITNESS_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:7421"
+    )]
+    pub(crate) listen: String,
+    /// Name of its key, a URL without its scheme; used when the key is made
+    #[arg(
+        long,
+        env = "WRIT_WITNESS_NAME",
+        value_name = "NAME",
+        default_value = "writ-witness"
+    )]
+    pub(crate) name: String,
+    /// Key of a log that it cosigns, `NAME+ID+BASE64`; may be given several
+    /// times
+    #[arg(
+        long = "log-key",
+        env = "WRIT_WITNESS_LOGS",
+        value_name = "KEY",
+        value_delimiter = ','
+    )]
+    pub(crate) log_keys: Vec<String>,
+    /// What is logged, for example `info`
+    #[arg(long, env = "WRIT_LOG", value_name = "FILTER", default_value = "info")]
+    pub(crate) log: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) offline: Offline,
+    /// Rebuild every state as well and compare
+    #[arg(long)]
+    pub(crate) states: bool,
+    /// A checkpoint that was kept: finds history that was rewritten since,
+    /// even with every hash computed anew
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
+    /// Key that signed the checkpoint, `NAME+ID+BASE64`; without it, the keys
+    /// in the log itself are taken, which its owner may have replaced
+    #[arg(long = "key", value_name = "KEY", requires = "against")]
+    pub(crate) keys: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Prove {
+    /// The entry: its id (`ent_…`) or its position
+    #[arg(required_unless_present = "from", conflicts_with_all = ["from", "to"])]
+    pub(crate) entry: Option<String>,
+    /// Entries in the tree; those of the newest checkpoint when not given
+    #[arg(long, value_name = "SIZE", conflicts_with_all = ["from", "to"])]
+    pub(crate) against: Option<u64>,
+    /// Entries in the older tree
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) from: Option<u64>,
+    /// Entries in the newer tree; those of the newest checkpoint when not given
+    #[arg(long, value_name = "SIZE", requires = "from")]
+    pub(crate) to: Option<u64>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum LogKey {
+    /// Every key that the log has had
+    List,
+    /// Make a new key that signs from now on
+    Rotate {
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Print the public half of the key that signs
+    Export,
+}

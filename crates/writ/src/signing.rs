@@ -1,0 +1,115 @@
+//! The wiring of checkpoints: the folder of the logs' keys, the witnesses that
+//! are asked, and `writ witness`.
+
+use crate::cli::{self, Checkpoints};
+use crate::commands::Json;
+use crate::failure::Failure;
+use connect::{OsEntropy, PrivateFolder, SystemClock};
+use flow::checkpoints::{Signing, Witness};
+use kernel::Span;
+use kernel::port::{Entropy as _, PrivateFiles as _};
+use ledger::checkpoint::{LogName, Signer};
+use ledger::note::{Algorithm, KeyName, SigningKey, VerifierKey};
+use ledger::witness::KnownLog;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The folder of a data directory that holds the private halves of the logs'
+/// keys.
+const LOG_KEYS: &str = "log-keys";
+/// The file of a witness's key.
+const WITNESS_KEY: &str = "witness.key";
+
+/// How the logs in this data directory are signed.
+pub(crate) fn signing(data: &Path, asked: &Checkpoints) -> Result<Signing, Failure> {
+    let files = PrivateFolder::open(&data.join(LOG_KEYS))?;
+    let log =
+        LogName::new(&asked.log_name).map_err(|e| Failure::usage(format!("--log-name: {e}")))?;
+    let witnesses: Result<_, Failure> = asked.witnesses.iter().map(|w| witness_of(w)).collect();
+    Ok(Signing {
+        signer: Signer::new(Arc::new(files), Arc::new(OsEntropy::new()?), log),
+        witnesses: witnesses?,
+        entries_max: u64::from(asked.checkpoint_entries.max(1)),
+        every: Span::from_secs(asked.checkpoint_seconds),
+    })
+}
+
+fn witness_of(text: &str) -> Result<Witness, Failure> {
+    let hint = "write `URL=NAME+ID+BASE64`, as `writ witness` prints it";
+    let wrong = |why: &str| Failure::usage(format!("--witness `{text}`: {why}")).hint(hint);
+    let (url, key) = text.split_once('=').ok_or_else(|| wrong("no `=`"))?;
+    let url = url.trim_end_matches('/');
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return Err(wrong(
+            "its address begins with neither `http://` nor `https://`",
+        ));
+    }
+    let key = VerifierKey::parse(key).map_err(|e| wrong(&e.to_string()))?;
+    if key.algorithm() != Algorithm::CosignatureV1 {
+        return Err(wrong("its key is not one that cosigns"));
+    }
+    Ok(Witness {
+        url: url.to_owned(),
+        key,
+    })
+}
+
+/// `writ witness`: serves until it is asked to end.
+#[allow(clippy::print_stdout, reason = "what a person must see at the start")]
+pub(crate) async fn witness(asked: cli::Witness, output: Json) -> Result<(), Failure> {
+    let files = PrivateFolder::open(&asked.data)?;
+    let mut logs: Vec<KnownLog> = Vec::new();
+    for text in &asked.log_keys {
+        let key = VerifierKey::parse(text)
+            .map_err(|e| Failure::usage(format!("--log-key `{text}`: {e}")))?;
+        let origin = key.name().to_string();
+        match logs.iter_mut().find(|log| log.origin == origin) {
+            Some(log) => log.keys.push(key),
+            None => logs.push(KnownLog {
+                origin,
+                keys: vec![key],
+            }),
+        }
+    }
+    if logs.is_empty() {
+        return Err(Failure::usage("a witness without a log cosigns nothing")
+            .hint("give --log-key KEY; `writ ledger key export` prints a log's"));
+    }
+    let key = witness_key(&files, &asked.name)?;
+    let listener = tokio::net::TcpListener::bind(&asked.listen)
+        .await
+        .map_err(|e| Failure::failed(format!("cannot listen on `{}`: {e}", asked.listen)))?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| Failure::failed(format!("cannot listen: {e}")))?;
+    let (url, public) = (format!("http://{address}"), key.verifier().to_string());
+    match output {
+        Json::Yes => println!("{}", serde_json::json!({"url": url, "key": public})),
+        Json::No => {
+            println!("the witness listens at {url}");
+            println!("writ up --witness '{url}={public}'");
+        }
+    }
+    let witness = server::witness::Witness::new(key, logs, Arc::new(files), Arc::new(SystemClock));
+    Ok(server::witness::serve(listener, witness, crate::up::asked_to_end()).await?)
+}
+
+/// The witness's key; made at the first start.
+fn witness_key(files: &PrivateFolder, name: &str) -> Result<SigningKey, Failure> {
+    let wrong = |e| Failure::failed(format!("the witness's key: {e}"));
+    if let Some(bytes) = files.read(WITNESS_KEY)? {
+        let text = String::from_utf8(bytes).unwrap_or_default();
+        return SigningKey::parse(text.trim_end()).map_err(wrong);
+    }
+    let entropy = OsEntropy::new()?;
+    let mut seed = [0; 32];
+    let bits = [entropy.bits(), entropy.bits()];
+    seed.iter_mut()
+        .zip(bits.into_iter().flat_map(u128::to_be_bytes))
+        .for_each(|(to, from)| *to = from);
+    let name = KeyName::new(name).map_err(wrong)?;
+    let key = SigningKey::new(name, Algorithm::CosignatureV1, &seed).map_err(wrong)?;
+    let text = format!("{}\n", key.to_secret_text());
+    files.create(WITNESS_KEY, text.as_bytes())?;
+    Ok(key)
+}
