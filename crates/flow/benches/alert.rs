@@ -47,6 +47,7 @@ async fn open(directory: &std::path::Path, settle: &str) -> (Arc<Control>, Tenan
         entropy: Arc::new(SeededEntropy::new(1)),
         source_secrets: Arc::new(TwinSecrets::default()),
         cache: Arc::new(TwinCache::default()),
+        keyring: Arc::new(testkit::TwinKeyring::default()),
     };
     let modules = act::builtin::registry(&act::builtin::HttpSettings {
         hosts_allowed: vec![sample::HOST.into()],

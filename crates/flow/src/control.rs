@@ -7,7 +7,7 @@ use crate::identity::Caller;
 use crate::session::Cached;
 use act::Registry as Modules;
 use gate::Capabilities;
-use kernel::port::{Cache, Entropy, Secrets};
+use kernel::port::{Cache, Entropy, Keyring, Secrets};
 use kernel::{Actor, Ctx, Refusal, TenantId, Timestamp, TraceId};
 use ledger::Ledger;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub struct Ports {
     pub source_secrets: Arc<dyn Secrets>,
     /// What stands in front of the states of sessions.
     pub cache: Arc<dyn Cache>,
+    /// What seals and opens what is personal, and keeps the keys.
+    pub keyring: Arc<dyn Keyring>,
 }
 
 /// The control loop.

@@ -5,8 +5,10 @@
 
 use crate::control::Control;
 use crate::force::{self, InForce};
+use crate::personal::{self, SealedDelivery};
 use kernel::{
-    CandidateId, Ctx, EvidenceId, IncidentId, Refusal, SignalId, Subject, Timestamp, Unit, json,
+    CandidateId, Ctx, Digest, EvidenceId, IncidentId, KeyUse, Refusal, SignalId, Subject,
+    Timestamp, Unit, json,
 };
 use sense::intake::SubjectFact;
 use sense::normalise::{self, Parsed};
@@ -14,7 +16,7 @@ use sense::{EvidenceRef, intake};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use world::{Fact, Filing};
+use world::{Content, Fact, Filing};
 
 /// A request of a source whose authenticity was checked.
 #[derive(Clone, Debug)]
@@ -61,29 +63,73 @@ impl Control {
         // Reading is pure and may be long: it is done before the command waits
         // for its turn.
         let parsed = normalise::read(&in_force.pack.catalog, &delivery.source, &payload)?;
+        let source = &in_force.pack.catalog.source(&delivery.source)?.definition;
+        let taken = match source.personal {
+            false => Taken::plain(delivery, parsed),
+            true => {
+                let (tenant, body) = (ctx.tenant, &delivery.body);
+                let sealed = self.sealed(tenant, &in_force, source, body, parsed);
+                Taken::sealed(&delivery, sealed.await?)?
+            }
+        };
         let done = self
             .ledger()
-            .run(ctx, move |unit| {
-                take_in(unit, &in_force, &delivery, parsed.clone())
-            })
+            .run(ctx, move |unit| take_in(unit, &in_force, &taken))
             .await?;
         Ok(done.answer)
     }
 }
 
+/// A delivery as the command takes it in: what is personal of it is sealed.
+struct Taken {
+    source: String,
+    source_id: Digest,
+    content_type: String,
+    content: Content,
+    parsed: Parsed,
+    keys: BTreeSet<KeyUse>,
+    facts_refused: Vec<String>,
+}
+
+impl Taken {
+    fn plain(delivery: Delivery, parsed: Parsed) -> Self {
+        Self {
+            source: delivery.source,
+            source_id: Digest::of(&delivery.body),
+            content_type: delivery.content_type,
+            content: Content::Plain(delivery.body),
+            parsed,
+            keys: BTreeSet::new(),
+            facts_refused: Vec::new(),
+        }
+    }
+
+    fn sealed(delivery: &Delivery, sealed: SealedDelivery) -> Result<Self, Refusal> {
+        Ok(Self {
+            source: delivery.source.clone(),
+            source_id: sealed.body.mark()?,
+            content_type: delivery.content_type.clone(),
+            content: Content::Sealed(sealed.body),
+            parsed: sealed.parsed,
+            keys: sealed.keys,
+            facts_refused: sealed.refused,
+        })
+    }
+}
+
 /// Takes a delivery in, as one unit.
-///
-/// # Errors
-/// As [`Control::receive`].
-pub fn take_in(
+fn take_in(
     unit: &mut Unit<'_>,
     in_force: &Arc<InForce>,
-    delivery: &Delivery,
-    parsed: Parsed,
+    taken: &Taken,
 ) -> Result<Received, Refusal> {
     force::still(unit, in_force)?;
+    if !taken.keys.is_empty() {
+        personal::note(unit, &taken.keys)?;
+    }
     let pack = &in_force.pack;
-    let source = &pack.catalog.source(&delivery.source)?.definition;
+    let source = &pack.catalog.source(&taken.source)?.definition;
+    let parsed = taken.parsed.clone();
     let subjects: BTreeSet<&Subject> = parsed.observations.iter().map(|o| &o.subject).collect();
     let now = unit.ctx().now;
     let observed = parsed.observations.iter().map(|o| o.observed_at).max();
@@ -92,23 +138,24 @@ pub fn take_in(
         Filing {
             evidence_type: source.evidence,
             source: source.name.clone(),
-            source_id: kernel::Digest::of(&delivery.body).to_string(),
+            source_id: taken.source_id.to_string(),
             locator: String::new(),
             subjects: subjects.into_iter().cloned().collect(),
             trust: source.trust,
             observed_at: observed.unwrap_or(now).min(now),
             connector: source.name.clone(),
-            content_type: delivery.content_type.clone(),
-            body: delivery.body.clone(),
+            content_type: taken.content_type.clone(),
+            body: taken.content.clone(),
         },
     )?;
     let evidence = EvidenceRef {
         id: filed.id,
         entry: filed.entry,
     };
-    let seen = intake::observe(unit, &pack.catalog, &delivery.source, parsed, evidence)?;
+    let seen = intake::observe(unit, &pack.catalog, &taken.source, parsed, evidence)?;
     let outer = unit.caused_by(Some(filed.entry));
-    let facts_refused = claim(unit, in_force, seen.facts)?;
+    let mut facts_refused = taken.facts_refused.clone();
+    facts_refused.extend(claim(unit, in_force, seen.facts)?);
     unit.caused_by(outer);
     Ok(Received {
         evidence: filed.id,

@@ -10,6 +10,7 @@ pub mod session;
 
 pub mod intake;
 mod investigate;
+pub mod personal;
 mod runner;
 mod ticks;
 

@@ -12,6 +12,8 @@ pub fn registry() -> Registry {
         Fold::of::<crate::identity::Principal>(),
         Fold::of::<crate::identity::Key>(),
         Fold::of::<crate::force::PackRecord>(),
+        Fold::of::<crate::personal::Ring>(),
+        Fold::of::<crate::personal::SubjectKey>(),
         Fold::of::<world::Evidence>(),
         Fold::of::<world::State>(),
         Fold::of::<kernel::Snapshot>(),

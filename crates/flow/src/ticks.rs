@@ -2,6 +2,7 @@
 //! other: it looks at the current state and may find nothing to do.
 
 use crate::control::Control;
+use crate::personal::SubjectKey;
 use crate::{investigate, runner};
 use act::Run;
 use act::engine::Creation;
@@ -41,6 +42,7 @@ pub async fn tick(
             let ctx = control.system_ctx(tenant, "scheduler");
             control.ledger().run(ctx, work).await.map(drop)
         }
+        SubjectKey::KIND => control.carry_out_erasure(tenant, id.parse()?).await,
         Run::KIND => runner::drive(control, tenant, id.parse()?).await,
         other => Err(Refusal::integrity(format!(
             "`{other}` is due but has no tick"

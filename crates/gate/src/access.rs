@@ -71,10 +71,8 @@ kernel::names! {
         SnapshotRead = "snapshot.read",
         /// See metrics.
         MetricsRead = "metrics.read",
-        /// See the states of sessions.
-        SessionRead = "session.read",
-        /// Save, delete and verify sessions.
-        SessionWrite = "session.write",
+  "pack.load", "tenant.create", "session.write", "personal.open", "personal.erase",
+  "keyring.read", "keyring.rotate"
     }
 }
 
@@ -188,7 +186,7 @@ mod tests {
                 P::SessionWrite,
             ],
             Role::Approver => vec![P::ApprovalDecide],
-            Role::Auditor => vec![P::PrincipalRead],
+            Role::Auditor => vec![P::PrincipalRead, P::PersonalOpen, P::KeyringRead],
             Role::Agent => vec![P::DirectivePropose, P::SessionWrite],
             Role::Source => vec![P::SignalIngest],
             Role::Admin => vec![
@@ -205,6 +203,10 @@ mod tests {
                 P::PackLoad,
                 P::SessionWrite,
                 P::LedgerSign,
+                P::PersonalOpen,
+                P::PersonalErase,
+                P::KeyringRead,
+                P::KeyringRotate,
             ],
         }
     }
@@ -224,7 +226,15 @@ mod tests {
         by_role
             && match kind {
                 PrincipalKind::Human => true,
-                PrincipalKind::Service => ![P::ApprovalDecide, P::KillRelease].contains(&asked),
+                PrincipalKind::Service => {
+                    let people = [
+                        P::ApprovalDecide,
+                        P::KillRelease,
+                        P::PersonalOpen,
+                        P::PersonalErase,
+                    ];
+                    !people.contains(&asked)
+                }
                 PrincipalKind::Agent => {
                     READ.contains(&asked) || [P::DirectivePropose, P::SessionWrite].contains(&asked)
                 }

@@ -20,6 +20,13 @@ pub const SUBJECTS_MAX: usize = 1_024;
 /// Longest place, in bytes.
 pub const PLACE_BYTES_MAX: usize = 2 * crate::limits::NAME_BYTES_MAX;
 
+/// The place of a value of a subject: an attribute of a signal and the field
+/// of the state that takes it have the same name and the same place.
+#[must_use]
+pub fn place_of_value(name: &str) -> String {
+    format!("value/{name}")
+}
+
 crate::names! {
     /// How a value is sealed.
     pub enum Algorithm {

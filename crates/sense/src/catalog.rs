@@ -2,6 +2,7 @@
 //! that runs uses the catalogue, never raw definitions.
 
 mod check;
+mod personal;
 
 use crate::definition::{
     ConfidenceTables, Correlation, Definitions, Promotion, SignalType, Source,

@@ -8,7 +8,7 @@ use crate::limits;
 use crate::normalise::Rejected;
 use crate::signal::EvidenceRef;
 use kernel::names::Name;
-use kernel::{Aggregate, Digest, Impossible, Lifecycle, Refusal, Stamp, Timestamp, Unit};
+use kernel::{Aggregate, Digest, Impossible, Lifecycle, Refusal, Sealed, Stamp, Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -115,11 +115,20 @@ pub(crate) fn keep(
     rejected: Rejected,
     evidence: EvidenceRef,
 ) -> Result<Digest, Refusal> {
-    let identity = Identity {
-        source,
-        item: &rejected.item,
+    let id = match Sealed::of(&rejected.item) {
+        // The mark tells nothing of the item and outlives a change of keys.
+        Some(sealed) => {
+            let identity = (source, sealed.mark()?);
+            Digest::of_value("writ.sealed_dead_letter.v1", &identity)?
+        }
+        None => {
+            let identity = Identity {
+                source,
+                item: &rejected.item,
+            };
+            Digest::of_value("writ.dead_letter.v1", &identity)?
+        }
     };
-    let id = Digest::of_value("writ.dead_letter.v1", &identity)?;
     if unit.find::<DeadLetter>(id)?.is_some() {
         return Ok(id);
     }

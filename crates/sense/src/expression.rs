@@ -5,7 +5,7 @@
 //! macros go over lists only: over a list literal or over a field that holds a
 //! list, never over an object.
 
-use cel::common::ast::{EntryExpr, Expr, IdedExpr};
+use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue};
 use cel::objects::{Key, Map};
 use cel::{Context, Program, Value as Cel};
 use kernel::Refusal;
@@ -63,6 +63,8 @@ pub struct Expression {
     program: Arc<Program>,
     /// The fields that macros go over, each from its variable downwards.
     ranges: Arc<[Vec<String>]>,
+    /// The fields whose values are used, each from its variable downwards.
+    reads: Arc<[Vec<String>]>,
 }
 
 impl fmt::Debug for Expression {
@@ -82,13 +84,14 @@ impl Expression {
         let compiled = catch_unwind(AssertUnwindSafe(|| {
             stacker::grow(STACK_BYTES, || checked(text, variables))
         }));
-        let (program, ranges) = compiled.map_err(|_| {
+        let (program, ranges, reads) = compiled.map_err(|_| {
             Refusal::invalid("the expression cannot be parsed").hint("make it simpler")
         })??;
         Ok(Self {
             text: text.into(),
             program: Arc::new(program),
             ranges: ranges.into(),
+            reads: reads.into(),
         })
     }
 
@@ -96,6 +99,14 @@ impl Expression {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether the value of this field is used, by itself or as a part of what
+    /// holds it. Asking with `has(…)` whether it is there uses no value.
+    #[must_use]
+    pub fn reads(&self, field: &[&str]) -> bool {
+        let meets = |path: &Vec<String>| path.iter().zip(field).all(|(a, b)| a == b);
+        self.reads.iter().any(meets)
     }
 
     /// Evaluates to true or false.
@@ -224,7 +235,10 @@ fn lexical(text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn checked(text: &str, variables: &[&str]) -> Result<(Program, Vec<Vec<String>>), Refusal> {
+/// Fields, each from its variable downwards.
+type Paths = Vec<Vec<String>>;
+
+fn checked(text: &str, variables: &[&str]) -> Result<(Program, Paths, Paths), Refusal> {
     let program = Program::compile(text).map_err(|e| {
         let message = e.to_string();
         let first = message.lines().next().unwrap_or("syntax error").to_owned();
@@ -269,7 +283,7 @@ fn checked(text: &str, variables: &[&str]) -> Result<(Program, Vec<Vec<String>>)
         );
     }
     drop(references);
-    Ok((program, survey.ranges))
+    Ok((program, survey.ranges, survey.reads))
 }
 
 /// What an expression is made of.
@@ -278,10 +292,36 @@ struct Survey {
     depth: usize,
     loops: BTreeSet<String>,
     ranges: Vec<Vec<String>>,
+    reads: Vec<Vec<String>>,
     /// Whether a macro makes a list.
     lists: bool,
     /// Whether a macro goes over what is neither a field nor a list literal.
     unclear: bool,
+}
+
+/// What is read of a variable: `a.b.c` and `a.b["c"]` as parts. What an index
+/// that is computed chooses may be any part of what stands before it.
+fn read(expression: &IdedExpr) -> Option<Vec<String>> {
+    match &expression.expr {
+        Expr::Ident(name) => Some(vec![name.clone()]),
+        Expr::Select(select) if !select.test => {
+            let mut parts = read(&select.operand)?;
+            parts.push(select.field.clone());
+            Some(parts)
+        }
+        Expr::Call(call) if call.func_name == "_[_]" && call.target.is_none() => {
+            let [of, index] = call.args.as_slice() else {
+                return None;
+            };
+            let Expr::Literal(LiteralValue::String(name)) = &index.expr else {
+                return None;
+            };
+            let mut parts = read(of)?;
+            parts.push(name.to_string());
+            Some(parts)
+        }
+        _ => None,
+    }
 }
 
 /// `a.b.c` as its parts.
@@ -300,7 +340,13 @@ fn path(expression: &IdedExpr) -> Option<Vec<String>> {
 impl Survey {
     fn walk(&mut self, expression: &IdedExpr, depth: usize) {
         self.depth = self.depth.max(depth);
+        if let Some(parts) = read(expression) {
+            self.reads.push(parts);
+            return;
+        }
         match &expression.expr {
+            // `has(a.b)` uses neither.
+            Expr::Select(select) if select.test && read(&select.operand).is_some() => {}
             Expr::Call(call) => {
                 if let Some(target) = &call.target {
                     self.walk(target, depth);

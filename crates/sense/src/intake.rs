@@ -13,7 +13,7 @@ use crate::normalise::{self, Parsed};
 use crate::severity::SignalStatus;
 use crate::signal::{EvidenceRef, Signal, accept};
 use kernel::{
-    CandidateId, Digest, EntryId, EvidenceId, IncidentId, Refusal, SignalId, Span, Subject,
+    CandidateId, Digest, EntryId, EvidenceId, IncidentId, Refusal, Sealed, SignalId, Span, Subject,
     Timestamp, Unit,
 };
 use serde_json::Value;
@@ -183,6 +183,12 @@ pub fn redrive(unit: &mut Unit<'_>, catalog: &Catalog, id: Digest) -> Result<Int
         return Err(
             Refusal::invalid(format!("the item of dead letter `{id}` was not kept"))
                 .hint("send the payload again; it is kept as evidence"),
+        );
+    }
+    if Sealed::of(&letter.item).is_some() {
+        return Err(
+            Refusal::invalid(format!("the item of dead letter `{id}` is sealed"))
+                .hint("send the payload again; what is personal is not opened for this"),
         );
     }
     let observation = normalise::read_item(catalog, &letter.source, &letter.item)?;

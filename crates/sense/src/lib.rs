@@ -19,6 +19,7 @@ pub mod expression;
 
 pub mod catalog;
 pub mod normalise;
+pub mod personal;
 pub mod signal;
 
 pub mod dead_letter;

@@ -22,7 +22,7 @@ pub struct CompiledRule {
     pub definition: Rule,
     /// SHA-256 over `writ.rule.v1`, a line feed and the rule's canonical JSON.
     pub version: Digest,
-    condition: Expression,
+    pub(crate) condition: Expression,
 }
 
 /// The rules of a pack.

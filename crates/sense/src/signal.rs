@@ -12,7 +12,7 @@ use crate::limits;
 use crate::severity::{Severity, SignalStatus};
 use kernel::{
     Aggregate, Digest, EntryId, EvidenceId, Impossible, Ratio, Refs, Refusal, SignalId, Span,
-    Stamp, Subject, TenantId, Timestamp, Trust, Unit, json,
+    Stamp, Subject, TenantId, Timestamp, Trust, Unit, sealed,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -154,7 +154,7 @@ impl Aggregate for Signal {
 impl Signal {
     fn with(mut self, again: &SeenAgain) -> Result<Self, Impossible> {
         let text = |attributes: &Map<String, Value>| {
-            json::canonical(attributes).map_err(|e| Impossible::new(e.to_string()))
+            sealed::sameness_of_members(attributes).map_err(|e| Impossible::new(e.to_string()))
         };
         self.severity = self.severity.max(again.severity);
         self.began_at = self.began_at.min(again.began_at);

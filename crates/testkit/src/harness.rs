@@ -7,7 +7,7 @@ use crate::alerts::{Alert, webhook};
 use crate::http::TwinHttp;
 use crate::sample::{self, Sample};
 use crate::store::MemoryStore;
-use crate::{SeededEntropy, TestClock, TwinCache, TwinSecrets};
+use crate::{SeededEntropy, TestClock, TwinCache, TwinKeyring, TwinSecrets};
 use act::builtin::HttpSettings;
 use flow::identity::Standing;
 use flow::{Control, Delivery, Ports, Received};
@@ -37,6 +37,8 @@ pub struct World {
     pub http: Arc<TwinHttp>,
     /// The cache.
     pub cache: Arc<TwinCache>,
+    /// What is personal is sealed under these keys.
+    pub keyring: Arc<TwinKeyring>,
     entropy: Arc<SeededEntropy>,
 }
 
@@ -50,6 +52,7 @@ impl World {
             http: Arc::new(TwinHttp::new(clock.clone())),
             cache: Arc::default(),
             clock,
+            keyring: Arc::new(TwinKeyring::default()),
             entropy: Arc::new(SeededEntropy::new(seed)),
         }
     }
@@ -69,6 +72,7 @@ impl World {
             entropy: self.entropy.clone(),
             source_secrets: Arc::new(TwinSecrets::of(&[("file:alertmanager", "secret")])),
             cache: self.cache.clone(),
+            keyring: self.keyring.clone(),
         };
         let modules = act::builtin::registry(&HttpSettings {
             hosts_allowed: vec![sample::HOST.to_owned()],

@@ -12,10 +12,12 @@ mod clock;
 mod dice;
 mod entropy;
 mod http;
+mod keyring;
 mod private;
 mod secrets;
 
 pub mod alerts;
+pub mod personal;
 pub mod sample;
 
 pub mod checks;
@@ -28,6 +30,7 @@ pub use entropy::SeededEntropy;
 pub use harness::{Loop, Person, World};
 pub use http::{Asked, Effect, Fate, TwinHttp};
 pub use postgres::{PostgresDatabase, PostgresServer, eventually};
+pub use keyring::TwinKeyring;
 pub use private::MemoryFiles;
 pub use sample::Sample;
 pub use secrets::TwinSecrets;

@@ -1,11 +1,13 @@
 //! Evidence records: immutable, filed once, named by their content. The id is
 //! SHA-256 over `writ.evidence.v1`, a line feed and the canonical JSON of
 //! `{digest, source, type}`: the same raw body of the same source is one
-//! record, however often it comes.
+//! record, however often it comes. Of a personal body only the sealed form is
+//! filed, and its mark stands in the id in place of the digest, because a
+//! digest of what was erased would let anyone try guesses.
 
 use kernel::{
-    Aggregate, Digest, EntryId, EvidenceId, EvidenceType, Ground, Impossible, Refs, Refusal, Stamp,
-    Subject, Timestamp, Trust, Unit, json, limits,
+    Aggregate, Digest, EntryId, EvidenceId, EvidenceType, Ground, Impossible, Refs, Refusal,
+    Sealed, Stamp, Subject, Timestamp, Trust, Unit, json, limits,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -21,6 +23,18 @@ pub enum Body {
     Inline(String),
     /// In the object store, under the digest of its bytes.
     Object(Digest),
+}
+
+/// What place the body of evidence has among what is sealed of its subjects.
+pub const SEALED_PLACE: &str = "evidence";
+
+/// What came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The body as it came.
+    Plain(Vec<u8>),
+    /// The body, sealed before it came here.
+    Sealed(Sealed),
 }
 
 /// What is filed: a raw body and where it comes from.
@@ -44,8 +58,8 @@ pub struct Filing {
     pub connector: String,
     /// The media type of the body.
     pub content_type: String,
-    /// The body as it came.
-    pub body: Vec<u8>,
+    /// The body.
+    pub body: Content,
 }
 
 /// A record of evidence.
@@ -75,12 +89,16 @@ pub struct Evidence {
     pub connector: String,
     /// The media type of the body.
     pub content_type: String,
-    /// SHA-256 of the raw body.
+    /// SHA-256 of the body as it is kept: of a personal one, of its sealed
+    /// form.
     pub digest: Digest,
-    /// The raw body's length in bytes.
+    /// The length in bytes of the body as it is kept.
     pub bytes: u64,
-    /// The raw body.
+    /// The raw body; of a personal one, its sealed form as JSON.
     pub body: Body,
+    /// Whose keys a personal body is sealed under; empty for any other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sealed_under: Vec<Subject>,
     /// The entry that filed it; absent in the entry itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryId>,
@@ -189,8 +207,8 @@ pub fn evidence_id(
 /// When a text is longer than allowed, too many subjects are named, or storage
 /// does not answer.
 pub fn file(unit: &mut Unit<'_>, filing: Filing) -> Result<Filed, Refusal> {
-    let digest = Digest::of(&filing.body);
-    let id = evidence_id(&filing.source, digest, filing.evidence_type)?;
+    let kept = Kept::of(&filing.body)?;
+    let id = evidence_id(&filing.source, kept.identity, filing.evidence_type)?;
     if let Some(known) = unit.find::<Evidence>(id)? {
         let entry = known.ground()?.entry;
         return Ok(Filed {
@@ -200,8 +218,9 @@ pub fn file(unit: &mut Unit<'_>, filing: Filing) -> Result<Filed, Refusal> {
         });
     }
     check(&filing)?;
-    let bytes = u64::try_from(filing.body.len()).unwrap_or(u64::MAX);
-    let body = keep(unit, filing.body)?;
+    let bytes = u64::try_from(kept.bytes.len()).unwrap_or(u64::MAX);
+    let digest = Digest::of(&kept.bytes);
+    let body = keep(unit, kept.bytes)?;
     let mut subjects = filing.subjects;
     subjects.sort();
     subjects.dedup();
@@ -220,6 +239,7 @@ pub fn file(unit: &mut Unit<'_>, filing: Filing) -> Result<Filed, Refusal> {
         digest,
         bytes,
         body,
+        sealed_under: kept.sealed_under,
         entry: None,
     };
     let (entry, _): (EntryId, Arc<Evidence>) =
@@ -229,6 +249,34 @@ pub fn file(unit: &mut Unit<'_>, filing: Filing) -> Result<Filed, Refusal> {
         entry,
         new: true,
     })
+}
+
+/// A body as it is kept, and what names it.
+struct Kept {
+    bytes: Vec<u8>,
+    identity: Digest,
+    sealed_under: Vec<Subject>,
+}
+
+impl Kept {
+    fn of(content: &Content) -> Result<Self, Refusal> {
+        match content {
+            Content::Plain(bytes) => Ok(Self {
+                identity: Digest::of(bytes),
+                bytes: bytes.clone(),
+                sealed_under: Vec::new(),
+            }),
+            Content::Sealed(sealed) if sealed.place == SEALED_PLACE => Ok(Self {
+                identity: sealed.mark()?,
+                bytes: sealed.to_text()?.into_bytes(),
+                sealed_under: sealed.keys.iter().map(|k| k.subject.clone()).collect(),
+            }),
+            Content::Sealed(sealed) => Err(Refusal::integrity(format!(
+                "what is sealed as `{}` is no evidence",
+                sealed.place
+            ))),
+        }
+    }
 }
 
 fn check(filing: &Filing) -> Result<(), Refusal> {

@@ -16,7 +16,7 @@ pub mod schema;
 pub mod snapshot;
 pub mod state;
 
-pub use evidence::{Body, Evidence, Filed, Filing, file};
+pub use evidence::{Body, Content, Evidence, Filed, Filing, file};
 pub use schema::{Schema, SchemaDefinition, Tier};
 pub use snapshot::take;
 pub use state::{Fact, State, claim};

@@ -3,10 +3,10 @@
 //! the schema does not know is refused.
 
 use crate::state::State;
-use kernel::{Digest, Refusal, SchemaRef, Subject, limits};
+use kernel::{Digest, Refusal, SchemaRef, Sealed, Subject, limits};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Most fields that one entity may have.
@@ -28,6 +28,10 @@ pub struct SchemaDefinition {
     /// Fields without which no decision may be made.
     #[serde(default)]
     pub critical: Vec<String>,
+    /// Fields that are personal: their values stand sealed, and no rule, no
+    /// runbook and no policy can see them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub personal: Vec<String>,
 }
 
 kernel::names! {
@@ -76,12 +80,18 @@ impl Schema {
                 definition.fields.len()
             ))));
         }
-        for field in &definition.critical {
-            if !definition.fields.contains_key(field) {
-                return Err(named(
-                    Refusal::invalid(format!("critical field `{field}` is not in `fields`"))
-                        .hint("declare the field, or take it out of `critical`"),
-                ));
+        let lists = [
+            ("critical", &definition.critical),
+            ("personal", &definition.personal),
+        ];
+        for (list, names) in lists {
+            for field in names {
+                if !definition.fields.contains_key(field) {
+                    return Err(named(
+                        Refusal::invalid(format!("{list} field `{field}` is not in `fields`"))
+                            .hint(format!("declare the field, or take it out of `{list}`")),
+                    ));
+                }
             }
         }
         let mut fields = BTreeMap::new();
@@ -132,12 +142,47 @@ impl Schema {
         )
     }
 
-    /// Checks one value of one field.
+    /// Whether a field is personal.
+    #[must_use]
+    pub fn is_personal(&self, field: &str) -> bool {
+        self.definition.personal.iter().any(|name| name == field)
+    }
+
+    /// Checks one value of one field as it stands in a state: of a personal
+    /// field it is sealed, of any other it is not. What a sealed value holds
+    /// was checked by [`Schema::check_plain`] before it was sealed.
     ///
     /// # Errors
     /// When the field is unknown or the value does not fit; the message does
     /// not repeat the value.
     pub fn check_field(&self, field: &str, value: &Value) -> Result<(), Refusal> {
+        let sealed = Sealed::of(value);
+        match (self.is_personal(field), sealed) {
+            (false, None) => self.check_plain(field, value),
+            (true, Some(sealed)) if sealed.place == sealed_place(field) => Ok(()),
+            (true, Some(sealed)) => Err(Refusal::integrity(format!(
+                "what is sealed as `{}` is no `{field}`",
+                sealed.place
+            ))),
+            (true, None) => Err(Refusal::invalid(format!(
+                "field `{field}` of `{}` is personal and is taken sealed only",
+                self.reference.entity
+            ))
+            .hint("let a source bring it that is marked `personal`")),
+            (false, Some(_)) => Err(Refusal::invalid(format!(
+                "field `{field}` of `{}` is not personal and takes no sealed value",
+                self.reference.entity
+            ))
+            .hint("name it under `personal` in its schema")),
+        }
+    }
+
+    /// Checks the plaintext of a value of a field.
+    ///
+    /// # Errors
+    /// When the field is unknown or the value does not fit; the message does
+    /// not repeat the value.
+    pub fn check_plain(&self, field: &str, value: &Value) -> Result<(), Refusal> {
         let validator = self.fields.get(field).ok_or_else(|| {
             let known: Vec<_> = self.fields.keys().map(String::as_str).collect();
             Refusal::invalid(format!(
@@ -164,6 +209,7 @@ impl Schema {
         self.check_subject(&state.subject)?;
         for (field, belief) in &state.fields {
             self.check_field(field, &belief.claim.value)?;
+            check_owner(&state.subject, field, &belief.claim.value)?;
         }
         Ok(())
     }
@@ -191,6 +237,27 @@ impl Schema {
             Tier::Unusable
         }
     }
+}
+
+/// A sealed value belongs to the one subject in whose state it stands.
+///
+/// # Errors
+/// When it belongs to another.
+pub fn check_owner(subject: &Subject, field: &str, value: &Value) -> Result<(), Refusal> {
+    match Sealed::of(value) {
+        Some(sealed) if !sealed.is_of(&BTreeSet::from([subject.clone()])) => {
+            Err(Refusal::integrity(format!(
+                "`{field}` of `{subject}` is sealed under other keys"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What place the values of a field have among what is sealed of its subject.
+#[must_use]
+pub fn sealed_place(field: &str) -> String {
+    kernel::sealed::place_of_value(field)
 }
 
 /// Patterns run in linear time and nothing is fetched, so that a pack cannot

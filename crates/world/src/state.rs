@@ -14,10 +14,10 @@
 //! live claims with the winner's value.
 
 use crate::evidence::Evidence;
-use crate::schema::Schema;
+use crate::schema::{self, Schema};
 use kernel::{
     Aggregate, Belief, Claim, EvidenceId, Ground, Impossible, Ratio, Refs, Refusal, Span, Stamp,
-    Subject, Timestamp, Trust, Unit, json,
+    Subject, Timestamp, Trust, Unit, sealed,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -197,7 +197,8 @@ fn newest_first(a: &Claim, b: &Claim) -> Result<Ordering, Impossible> {
 }
 
 fn text(value: &Value) -> Result<String, Impossible> {
-    json::canonical(value).map_err(|e| Impossible::new(e.to_string()))
+    // Sealed values are told apart by what they hold, not by the key in use.
+    sealed::sameness(value).map_err(|e| Impossible::new(e.to_string()))
 }
 
 fn belief(live: &BTreeMap<String, Claim>, newest: Timestamp) -> Result<Option<Belief>, Impossible> {
@@ -282,6 +283,7 @@ pub fn claim(
     let mut grounds = BTreeSet::new();
     for fact in facts {
         schema.check_field(&fact.field, &fact.value)?;
+        schema::check_owner(subject, &fact.field, &fact.value)?;
         let evidence = unit.get::<Evidence>(fact.evidence)?;
         grounds.insert(evidence.ground()?);
         claims.push(FieldClaim {

@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use world::evidence::{Body, evidence_id};
 use world::state::{Claimed, FieldClaim, GROUNDS_RECENT_MAX};
-use world::{Evidence, Fact, Filing, Schema, SchemaDefinition, State, Tier, claim, file, take};
+use world::{
+    Content, Evidence, Fact, Filing, Schema, SchemaDefinition, State, Tier, claim, file, take,
+};
 
 #[derive(Default)]
 struct Ledger {
@@ -81,7 +83,7 @@ fn filing(source: &str, body: &[u8]) -> Filing {
         observed_at: at("2026-03-01T09:59:00Z"),
         connector: "webhook".to_owned(),
         content_type: "application/json".to_owned(),
-        body: body.to_vec(),
+        body: Content::Plain(body.to_vec()),
     }
 }
 

@@ -158,6 +158,40 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Key,
     },
+    /// Erase what is personal of a subject, for good
+    Erase {
+        /// The subject, `type/id`
+        subject: String,
+        /// Why; it stays on the ledger and must name no person
+        #[arg(long)]
+        reason: String,
+        /// The subject once more, where nobody can be asked
+        #[arg(long, value_name = "SUBJECT")]
+        confirm: Option<String>,
+    },
+    /// Take in what is personal of an erased subject again
+    Readmit {
+        /// The subject, `type/id`
+        subject: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Show what is sealed in a thing; that you did is recorded
+    Open {
+        /// `evidence`, `signal`, `state`, `snapshot` or `dead_letter`
+        kind: String,
+        /// Its id
+        id: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// The keys of what is personal
+    Keyring {
+        #[command(subcommand)]
+        command: Keyring,
+    },
     /// Print shell completions
     Completions {
         /// For which shell
@@ -178,6 +212,10 @@ pub(crate) struct Up {
     /// Where the ledger is kept
     #[arg(long, env = "WRIT_DATA", value_name = "DIR", default_value = ".writ")]
     pub(crate) data: PathBuf,
+    /// Where the keys of what is personal are kept; without it `keyring` in the
+    /// data directory
+    #[arg(long, env = "WRIT_KEYRING", value_name = "DIR")]
+    pub(crate) keyring: Option<PathBuf>,
     /// Address to listen on
     #[arg(
         long,
@@ -211,6 +249,17 @@ pub(crate) struct Up {
     pub(crate) log: String,
     #[command(flatten)]
     pub(crate) checkpoints: Checkpoints,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Keyring {
+    /// List the subjects with keys
+    List,
+    /// Renew the tenant key, which wraps all others, or the key of one subject
+    Rotate {
+        /// The subject, `type/id`
+        subject: Option<String>,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -47,6 +47,7 @@ pub(crate) async fn run(demo: Demo, output: Json) -> Result<(), Failure> {
     let patient = start_patient(PATIENT_ADDRESS).await?;
     let running = up::start(&Up {
         data: data.clone(),
+        keyring: None,
         listen: demo.listen,
         pack: Some(name.clone()),
         allow_hosts: vec![PATIENT_ADDRESS.to_owned()],

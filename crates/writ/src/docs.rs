@@ -28,6 +28,11 @@ fn lifecycles() -> String {
     section(&mut text, "Incident", &sense::incident::LIFECYCLE);
     section(&mut text, "Investigation", &sense::investigation::LIFECYCLE);
     section(&mut text, "Dead letter", &sense::dead_letter::LIFECYCLE);
+    section(
+        &mut text,
+        "Keys of a subject",
+        &flow::personal::key::LIFECYCLE,
+    );
     section(&mut text, "Directive", &gate::directive::LIFECYCLE);
     section(&mut text, "Approval", &gate::approval::LIFECYCLE);
     section(&mut text, "Permit", &gate::permit::LIFECYCLE);

@@ -15,7 +15,7 @@ mod up;
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
 use client::Client;
-use commands::{Json, decide, identity, kill, ledger, pack, read, session};
+use commands::{Json, decide, identity, kill, ledger, pack, personal, read, session};
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -88,6 +88,18 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Tenant { command } => identity::tenant(client, output, command).await,
         Command::Principal { command } => identity::principal(client, output, command).await,
         Command::Key { command } => identity::key(client, output, command).await,
+        Command::Erase {
+            subject,
+            reason,
+            confirm,
+        } => personal::erase(client, output, &subject, &reason, confirm).await,
+        Command::Readmit { subject, reason } => {
+            personal::readmit(client, output, &subject, &reason).await
+        }
+        Command::Open { kind, id, reason } => {
+            personal::open(client, output, &kind, &id, &reason).await
+        }
+        Command::Keyring { command } => personal::keyring(client, output, command).await,
         Command::Up(_)
         | Command::Demo(_)
         | Command::AdminToken { .. }

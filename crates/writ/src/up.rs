@@ -31,6 +31,8 @@ const MODULE_SECRETS: &str = "module-secrets";
 const SESSION_CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How long a cache keeps the state of a session.
 const SESSION_CACHE_KEEP: Duration = Duration::from_secs(15 * 60);
+/// The folder of a data directory that holds the keys of what is personal.
+const KEYRING: &str = "keyring";
 
 /// A writ that serves.
 pub(crate) struct Running {
@@ -120,10 +122,10 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
             Vec::new()
         },
     };
-    let secrets = private_folder(&up.data, SOURCE_SECRETS)?;
+    let places = Places::of(&up.data, up.keyring.as_deref())?;
     let cache = cache(up.cache.as_deref())?;
     let signing = crate::signing::signing(&up.data, &up.checkpoints)?;
-    let control = open(&up.data, &secrets, &http, cache).await?;
+    let control = open(&up.data, &places, &http, cache).await?;
     let control = Arc::new(control.with_signing(signing));
     let first = control.first_start().await?;
     let tenant = match &first {
@@ -160,7 +162,7 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
         control,
         token: first.map(|new| new.token.to_string()),
         tenant,
-        secrets,
+        secrets: places.secrets,
         stop,
         server,
         scheduler,
@@ -172,17 +174,34 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
     Ok(running)
 }
 
+/// Where secrets and keys are.
+struct Places {
+    secrets: PathBuf,
+    module_secrets: PathBuf,
+    keyring: PathBuf,
+}
+
+impl Places {
+    fn of(data: &Path, keyring: Option<&Path>) -> Result<Self, Failure> {
+        Ok(Self {
+            secrets: private_folder(data, SOURCE_SECRETS)?,
+            module_secrets: private_folder(data, MODULE_SECRETS)?,
+            // Made with the first key: one that was lost must be noticed.
+            keyring: keyring.map_or_else(|| data.join(KEYRING), Path::to_owned),
+        })
+    }
+}
+
 /// Opens the ledger in a data directory with the loop over it.
 async fn open(
     data: &Path,
-    secrets: &Path,
+    places: &Places,
     http: &HttpSettings,
     cache: Arc<dyn Cache>,
 ) -> Result<Control, Failure> {
     let store = Arc::new(Sqlite::open(data)?);
     let ledger = Ledger::open(store, flow::registry(), Settings::default())?;
-    let module_secrets = private_folder(data, MODULE_SECRETS)?;
-    let ports = ports(secrets, &module_secrets, cache)?;
+    let ports = ports(places, cache)?;
     let modules = act::builtin::registry(http)?;
     Ok(Control::open(ledger, ports, modules).await?)
 }
@@ -198,9 +217,9 @@ pub(crate) async fn admin_token(data: &Path) -> Result<(), Failure> {
                 .hint("give the directory that `writ up` uses"),
         );
     }
-    let secrets = private_folder(data, SOURCE_SECRETS)?;
+    let places = Places::of(data, None)?;
     let http = HttpSettings::default();
-    let control = open(data, &secrets, &http, cache(None)?).await?;
+    let control = open(data, &places, &http, cache(None)?).await?;
     let tenant = home(&control).await?;
     let admin = control.first_admin(tenant).await?;
     let ctx = control.system_ctx(tenant, "recovery");
@@ -235,7 +254,7 @@ fn cache(url: Option<&str>) -> Result<Arc<dyn Cache>, Failure> {
     })
 }
 
-fn ports(secrets: &Path, module_secrets: &Path, cache: Arc<dyn Cache>) -> Result<Ports, Failure> {
+fn ports(places: &Places, cache: Arc<dyn Cache>) -> Result<Ports, Failure> {
     let listed = |folder: &Path, prefix: &str| {
         let folders = vec![folder.to_owned()];
         Arc::new(connect::Secrets::new(variables(prefix), folders))
@@ -244,11 +263,12 @@ fn ports(secrets: &Path, module_secrets: &Path, cache: Arc<dyn Cache>) -> Result
         act: act::Ports {
             clock: Arc::new(connect::SystemClock),
             http: Arc::new(connect::ReqwestHttp::new()?),
-            secrets: listed(module_secrets, "WRIT_MODULE_"),
+            secrets: listed(&places.module_secrets, "WRIT_MODULE_"),
         },
         entropy: Arc::new(connect::OsEntropy::new()?),
-        source_secrets: listed(secrets, "WRIT_SOURCE_"),
         cache,
+        source_secrets: listed(&places.secrets, "WRIT_SOURCE_"),
+        keyring: Arc::new(connect::LocalKeyring::new(&places.keyring)),
     })
 }
 

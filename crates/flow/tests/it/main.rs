@@ -7,6 +7,7 @@ mod checkpoints;
 mod crash;
 mod groups;
 mod order;
+mod personal;
 mod rewritten;
 mod session;
 mod storage;

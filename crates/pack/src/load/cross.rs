@@ -18,6 +18,8 @@ use world::{Schema, SchemaDefinition};
 pub(super) struct Names<'a> {
     pub(super) rules: Option<BTreeSet<&'a str>>,
     pub(super) fields: Option<BTreeMap<&'a str, BTreeSet<&'a str>>>,
+    /// The fields of each subject type that stand sealed.
+    pub(super) personal: BTreeMap<&'a str, BTreeSet<&'a str>>,
     sources: Option<BTreeSet<&'a str>>,
     runbooks: Option<BTreeSet<&'a str>>,
     directive_types: Option<BTreeSet<&'a str>>,
@@ -36,8 +38,13 @@ impl<'a> Names<'a> {
             let names = d.value.fields.keys().map(String::as_str);
             (d.value.entity.as_str(), names.collect())
         });
+        let personal = parts.schemas.found.iter().map(|d| {
+            let names = d.value.personal.iter().map(String::as_str);
+            (d.value.entity.as_str(), names.collect())
+        });
         let runbooks_whole = parts.runbooks_whole == Whole::Yes;
         Self {
+            personal: personal.collect(),
             rules: (parts.rules.whole == Whole::Yes).then(|| rules.collect()),
             sources: (parts.sources.whole == Whole::Yes).then(|| sources.collect()),
             runbooks: runbooks_whole.then(|| runbooks.collect()),
@@ -63,13 +70,18 @@ pub(super) fn schema_path(definition: &SchemaDefinition, refusal: &Refusal) -> V
     if let Some(field) = field {
         return vec!["fields".to_owned(), field.clone()];
     }
-    if message.contains("critical field") {
-        let unknown = definition
-            .critical
-            .iter()
-            .position(|name| !definition.fields.contains_key(name));
-        let at = unknown.unwrap_or_default().to_string();
-        return vec!["critical".to_owned(), at];
+    let lists = [
+        ("critical", &definition.critical),
+        ("personal", &definition.personal),
+    ];
+    for (list, names) in lists {
+        if message.contains(&format!("{list} field")) {
+            let unknown = names
+                .iter()
+                .position(|name| !definition.fields.contains_key(name));
+            let at = unknown.unwrap_or_default().to_string();
+            return vec![list.to_owned(), at];
+        }
     }
     for part in ["version", "fields"] {
         if message.contains(&format!("`{part}`")) {
@@ -122,10 +134,7 @@ fn facts_of(
     schema: &Schema,
     faults: &mut Vec<Fault>,
 ) {
-    let attributes: BTreeSet<&str> = match &source.mapping {
-        Mapping::AlertmanagerV4(m) => m.attributes.keys().map(String::as_str).collect(),
-        Mapping::Json(m) => m.attributes.keys().map(String::as_str).collect(),
-    };
+    let attributes = source.attributes();
     let fields: BTreeSet<&str> = schema
         .definition()
         .fields
@@ -143,6 +152,10 @@ fn facts_of(
             let path = ["facts", at.as_str(), side];
             match value {
                 None => {}
+                Some(value) if personal(source, schema, &fact.field, value).is_some() => {
+                    let refusal = personal(source, schema, &fact.field, value);
+                    faults.extend(refusal.map(|r| document.places.fault(&path, r)));
+                }
                 Some(FactValue::Constant(value)) => {
                     if let Err(refusal) = schema.check_field(&fact.field, value) {
                         faults.push(document.places.fault(&path, refusal));
@@ -156,6 +169,43 @@ fn facts_of(
                 Some(FactValue::Attribute(_)) => {}
             }
         }
+    }
+}
+
+/// What is personal stays sealed from the source to the state, and nothing
+/// that is not sealed gets into a personal field: why this fact breaks that.
+fn personal(source: &Source, schema: &Schema, field: &str, value: &FactValue) -> Option<Refusal> {
+    let entity = &schema.reference().entity;
+    match (schema.is_personal(field), value) {
+        (false, FactValue::Constant(_)) => None,
+        (false, FactValue::Attribute(name)) => source.seals(name).then(|| {
+            Refusal::invalid(format!(
+                "`{field}` takes the attribute `{name}`, which is personal"
+            ))
+            .hint(format!(
+                "name `{field}` under `personal` in the schema of `{entity}`, or `{name}` under \
+                 `plain_attributes` of the source"
+            ))
+        }),
+        (true, FactValue::Constant(_)) => Some(
+            Refusal::invalid(format!("`{field}` is personal and takes no constant"))
+                .hint("let it take an attribute of a personal source"),
+        ),
+        (true, FactValue::Attribute(name)) if !source.seals(name) => Some(
+            Refusal::invalid(format!(
+                "`{field}` is personal, and the source would keep `{name}` in plaintext"
+            ))
+            .hint("mark the source `personal: true`, and the attribute not as plain"),
+        ),
+        (true, FactValue::Attribute(name)) if name != field => Some(
+            Refusal::invalid(format!(
+                "the personal field `{field}` takes an attribute of another name, `{name}`"
+            ))
+            .hint(format!(
+                "call the attribute `{field}`: a sealed value opens in the place of its name only"
+            )),
+        ),
+        (true, FactValue::Attribute(_)) => None,
     }
 }
 

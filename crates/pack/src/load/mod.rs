@@ -171,6 +171,7 @@ fn runbooks(
     let known = runbook::Known {
         rules: names.rules.as_ref(),
         fields: names.fields.as_ref(),
+        personal: &names.personal,
         tools: parts
             .validators
             .as_ref()

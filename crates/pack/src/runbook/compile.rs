@@ -17,6 +17,8 @@ pub(crate) struct Known<'a> {
     pub(crate) rules: Option<&'a BTreeSet<&'a str>>,
     /// The fields of each subject type.
     pub(crate) fields: Option<&'a BTreeMap<&'a str, BTreeSet<&'a str>>>,
+    /// The fields of each subject type that stand sealed.
+    pub(crate) personal: &'a BTreeMap<&'a str, BTreeSet<&'a str>>,
     /// The modules that the compliance settings allow.
     pub(crate) tools: Option<&'a BTreeSet<String>>,
 }
@@ -80,6 +82,16 @@ pub(crate) fn compile(
             None
         }
     };
+    let none = BTreeSet::new();
+    let personal = known.personal.get(kind).unwrap_or(&none);
+    for field in personal {
+        if when
+            .as_ref()
+            .is_some_and(|when| when.reads(&["state", field]))
+        {
+            add(&["when"], sealed_field(field));
+        }
+    }
     if definition.directive.success_metrics.is_empty() {
         add(
             &["directive", "success_metrics"],
@@ -90,7 +102,7 @@ pub(crate) fn compile(
         let path = refusal.message.clone();
         faults.push(document.places.fault_at(&["directive"], &path, refusal));
     }
-    placeholders(document, fields, faults);
+    placeholders(document, fields, personal, faults);
     match when {
         Some(when) if faults.len() == before => Some(Runbook {
             definition: definition.clone(),
@@ -103,6 +115,7 @@ pub(crate) fn compile(
 fn placeholders(
     document: &Document<Definition>,
     fields: Option<&BTreeSet<&str>>,
+    personal: &BTreeSet<&str>,
     faults: &mut Vec<Fault>,
 ) {
     let directive = &document.value.directive;
@@ -112,7 +125,13 @@ fn placeholders(
             Err(refusal) => refusals.push(refusal),
             Ok(pieces) => {
                 for piece in pieces {
-                    if let (Piece::Placeholder(Name::Field(name)), Some(fields)) = (piece, fields)
+                    let Piece::Placeholder(Name::Field(name)) = piece else {
+                        continue;
+                    };
+                    if personal.contains(name.as_str()) {
+                        refusals.push(sealed_field(&name));
+                    }
+                    if let Some(fields) = fields
                         && !fields.contains(name.as_str())
                     {
                         refusals.push(unknown_field(&name, fields));
@@ -149,6 +168,13 @@ fn placeholders(
             check(&["directive", "steps", &at, "input"], below, text);
         });
     }
+}
+
+fn sealed_field(name: &str) -> Refusal {
+    Refusal::invalid(format!(
+        "it needs the personal field `{name}`, which stands sealed"
+    ))
+    .hint("decide without it: nothing that decides or acts opens what is personal")
 }
 
 pub(crate) fn unknown_field(name: &str, fields: &BTreeSet<&str>) -> Refusal {

@@ -6,18 +6,22 @@ use super::memory::Memory;
 use crate::model::Pack;
 use crate::runbook::{Situation, choose};
 use gate::Contract;
+use kernel::port::Plain;
+use kernel::sealed::Algorithm;
 use kernel::{
-    Actor, Aggregate, BundleId, CandidateId, EntryId, EvidenceId, IncidentId, Refusal, Snapshot,
-    Subject, Timestamp, json,
+    Actor, Aggregate, BundleId, CandidateId, DataKeyId, Digest, EntryId, EvidenceId, IncidentId,
+    KeyUse, Refusal, Sealed, Snapshot, Subject, Timestamp, json,
 };
 use sense::bundle::Bundle;
 use sense::candidate::{Candidate, Settled, settle};
+use sense::definition::Source;
 use sense::incident::Incident;
 use sense::intake::SubjectFact;
-use sense::{EvidenceRef, normalise};
+use sense::normalise::Parsed;
+use sense::{EvidenceRef, normalise, personal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use world::{Fact, Filing};
+use world::{Content, Fact, Filing};
 
 /// How ticks and bodies follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +82,10 @@ impl<'a> Theatre<'a> {
         let payload = json::parse(body)?;
         let parsed = normalise::read(&pack.catalog, &played.source, &payload)?;
         let source = &pack.catalog.source(&played.source)?.definition;
+        let (parsed, content) = match source.personal {
+            true => pretended(source, parsed, body)?,
+            false => (parsed, Content::Plain(body.clone())),
+        };
         let mut subjects: Vec<Subject> = parsed
             .observations
             .iter()
@@ -96,7 +104,7 @@ impl<'a> Theatre<'a> {
             observed_at: observed.unwrap_or(played.at),
             connector: "webhook".to_owned(),
             content_type: "application/json".to_owned(),
-            body: body.clone(),
+            body: content,
         };
         let opened = self.memory.command(played.at, None, |unit| {
             let filed = world::file(unit, filing)?;
@@ -220,6 +228,37 @@ fn proposal(
                 .collect(),
         ),
     }
+}
+
+/// Seals in form only: a test of a pack has no keys and keeps nothing.
+fn pretended(source: &Source, parsed: Parsed, body: &[u8]) -> Result<(Parsed, Content), Refusal> {
+    let seal = |subjects: &BTreeSet<Subject>, plain: &Plain| -> Result<Sealed, Refusal> {
+        let text = String::from_utf8_lossy(&plain.bytes);
+        let hash = Digest::of_value("writ.pretended.v1", &(subjects, &plain.place, text))?;
+        let key = |subject: &Subject| KeyUse {
+            subject: subject.clone(),
+            key: DataKeyId(uuid::Uuid::nil()),
+        };
+        Ok(Sealed {
+            algorithm: Algorithm::XChaCha20Poly1305,
+            keys: subjects.iter().map(key).collect(),
+            place: plain.place.clone(),
+            nonce: hash.to_string().chars().take(48).collect(),
+            ciphertext: String::new(),
+        })
+    };
+    let whole = Plain {
+        place: world::evidence::SEALED_PLACE.to_owned(),
+        bytes: body.to_vec(),
+    };
+    let body = seal(&personal::body_subjects(source, &parsed)?, &whole)?;
+    let parts = personal::parts(source, &parsed)?;
+    let sealed = parts
+        .iter()
+        .map(|part| seal(&BTreeSet::from([part.subject.clone()]), &part.plain))
+        .collect::<Result<_, _>>()?;
+    let parsed = personal::put_back(source, parsed, sealed)?;
+    Ok((parsed, Content::Sealed(body)))
 }
 
 fn by_subject(facts: Vec<SubjectFact>) -> BTreeMap<Subject, Vec<Fact>> {

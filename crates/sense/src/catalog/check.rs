@@ -45,6 +45,9 @@ pub(super) fn compile(definitions: &Definitions) -> Result<Catalog, Vec<Fault>> 
         .collect();
     let sources = sources(&definitions.sources, &known, &mut found);
     let rules = rules(definitions, &known, &mut found);
+    if let Some(rules) = &rules {
+        super::personal::check(definitions, rules, &mut found);
+    }
     correlation(definitions, &mut found);
     confidence(definitions, &mut found);
     let hash = Digest::of_value("writ.sense.v1", definitions).map_err(|e| {

@@ -5,7 +5,7 @@ use crate::severity::Severity;
 use kernel::{EvidenceType, Span, Trust};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A source that pushes observations to writ.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,45 @@ pub struct Source {
     /// Which fields of the subject's state its signals set.
     #[serde(default)]
     pub facts: Vec<FactRule>,
+    /// Whether what it says is personal: its raw body, the attributes and
+    /// fingerprints of its signals and its dead letters are kept sealed under
+    /// the keys of the subjects that it names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub personal: bool,
+    /// Attributes of a personal source that are not personal and that rules
+    /// may see.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub plain_attributes: BTreeSet<String>,
+}
+
+impl Source {
+    /// The names of the attributes that it gives its signals.
+    #[must_use]
+    pub fn attributes(&self) -> BTreeSet<&str> {
+        match &self.mapping {
+            Mapping::AlertmanagerV4(m) => m.attributes.keys().map(String::as_str).collect(),
+            Mapping::Json(m) => m.attributes.keys().map(String::as_str).collect(),
+        }
+    }
+
+    /// Whether this attribute of its signals stands sealed.
+    #[must_use]
+    pub fn seals(&self, attribute: &str) -> bool {
+        self.personal && !self.plain_attributes.contains(attribute)
+    }
+
+    /// Whether its signals may be of this type.
+    #[must_use]
+    pub fn may_give(&self, signal_type: &str) -> bool {
+        match &self.mapping {
+            Mapping::AlertmanagerV4(m) => {
+                let mut types = m.signal_type.map.values().chain(&m.signal_type.default);
+                types.any(|name| name == signal_type)
+            }
+            // A text that the map does not know is the type itself.
+            Mapping::Json(_) => true,
+        }
+    }
 }
 
 /// How a request proves where it comes from. Secrets stand by reference only

@@ -12,6 +12,7 @@ mod ingest;
 mod kill;
 mod ledger;
 mod packs;
+mod personal;
 mod runs;
 mod sensing;
 mod sessions;
@@ -38,6 +39,7 @@ pub fn rows() -> Vec<Route> {
         events::rows(),
         packs::rows(),
         sessions::rows(),
+        personal::rows(),
     ]
     .into_iter()
     .flatten()

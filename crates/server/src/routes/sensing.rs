@@ -335,7 +335,11 @@ async fn raw_body(
             found.ok_or_else(|| Problem::new(Kind::Integrity, "the raw body is missing"))?
         }
     };
-    let essence = evidence.content_type.split(';').next().unwrap_or_default();
+    let essence = match evidence.sealed_under.is_empty() {
+        true => evidence.content_type.split(';').next().unwrap_or_default(),
+        // What is kept of a personal body is its sealed form.
+        false => "application/json",
+    };
     let kind = match essence.trim() {
         "application/json" => "application/json",
         "text/plain" => "text/plain; charset=utf-8",

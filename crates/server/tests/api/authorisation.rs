@@ -19,9 +19,9 @@ fn holders(permission: Permission) -> &'static [Role] {
         | SnapshotRead | MetricsRead | SessionRead => {
             &[Viewer, Operator, Approver, Admin, Auditor, Agent]
         }
-        PrincipalRead => &[Admin, Auditor],
+        PrincipalRead | PersonalOpen | KeyringRead => &[Admin, Auditor],
         PrincipalManage | KeyManage | PackLoad | LedgerSign => &[Admin],
-        KillRelease => &[Admin],
+        KillRelease | PersonalErase | KeyringRotate => &[Admin],
         SignalIngest => &[Admin, Source],
         IncidentManage | DirectiveControl | KillEngage => &[Admin, Operator],
         DirectivePropose | SessionWrite => &[Admin, Operator, Agent],

@@ -60,7 +60,7 @@ pub(crate) struct World {
     pub(crate) member: Side,
     stop: watch::Sender<bool>,
     scheduler: tokio::task::JoinHandle<()>,
-    _directory: tempfile::TempDir,
+    pub(crate) directory: tempfile::TempDir,
 }
 
 /// An answer, complete.
@@ -127,6 +127,9 @@ impl World {
                 1024 * 1024,
                 std::time::Duration::from_secs(60),
             )),
+            keyring: Arc::new(connect::LocalKeyring::new(
+                &directory.path().join("keyring"),
+            )),
         };
         let modules = act::builtin::registry(&act::builtin::HttpSettings::default()).unwrap();
         let control = Control::open(ledger, ports, modules).await.unwrap();
@@ -158,7 +161,7 @@ impl World {
             member,
             stop,
             scheduler,
-            _directory: directory,
+            directory,
         }
     }
 

@@ -9,6 +9,7 @@ mod bad_input;
 mod checkpoints;
 mod commands;
 mod control_loop;
+mod erasure;
 mod events;
 mod openapi;
 mod overload;

@@ -9,12 +9,15 @@ use crate::pages::view::evidence::{
 };
 use crate::pages::visit::{Visit, shown};
 use axum::response::Response;
-use kernel::{Claim, Snapshot};
+use flow::personal::Shown;
+use kernel::{Claim, Refusal, Sealed, Snapshot};
 use world::Evidence;
 use world::evidence::Body;
 
 /// Longest body that a page shows, in bytes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
+/// Most subjects that a page names of a sealed value.
+const SUBJECTS_SHOWN_MAX: usize = 8;
 
 fn claim(claim: &Claim) -> ClaimView {
     ClaimView {
@@ -54,8 +57,14 @@ pub(super) fn snapshot_view(id: String, snapshot: &Snapshot) -> SnapshotView {
 
 pub(crate) async fn snapshot(visit: Visit, Place(id): Place<String>) -> Answer<Response> {
     let snapshot = visit.get::<Snapshot>(&id).await?;
+    let mut view = snapshot_view(id, &snapshot);
+    for field in &mut view.fields {
+        if let Some(sealed) = Sealed::of(&field.claim.value) {
+            field.claim.value = fate(&visit, &sealed).await?.into();
+        }
+    }
     let frame = visit.frame(Section::None).await?;
-    shown(snapshot_page(&frame, &snapshot_view(id, &snapshot)))
+    shown(snapshot_page(&frame, &view))
 }
 
 pub(crate) async fn evidence(visit: Visit, Place(id): Place<String>) -> Answer<Response> {
@@ -81,11 +90,42 @@ pub(crate) async fn evidence(visit: Visit, Place(id): Place<String>) -> Answer<R
         content_type: record.content_type.clone(),
         digest: record.digest.to_string(),
         bytes: record.bytes,
-        body: body(bytes),
+        body: match (record.sealed_under.is_empty(), bytes) {
+            (false, Some(bytes)) => {
+                let sealed = Sealed::parse(&bytes).map_err(Refusal::from)?;
+                BodyView::Sealed(fate(&visit, &sealed).await?)
+            }
+            (_, bytes) => body(bytes),
+        },
         entry: record.entry.map(|e| e.to_string()),
     };
     let frame = visit.frame(Section::None).await?;
     shown(evidence_page(&frame, &view))
+}
+
+/// What has become of a sealed value, in words. A page opens nothing.
+async fn fate(visit: &Visit, sealed: &Sealed) -> Answer<String> {
+    let tenant = visit.caller.tenant();
+    let erasure = visit.app.control().erasure(tenant, sealed).await?;
+    let subjects: Vec<String> = sealed
+        .keys
+        .iter()
+        .take(SUBJECTS_SHOWN_MAX)
+        .map(|used| used.subject.to_string())
+        .collect();
+    Ok(match erasure {
+        Some(Shown::Erased {
+            subject, at, by, ..
+        }) => format!("erased on {at} by {by}, with what is personal of {subject}"),
+        _ => format!(
+            "sealed, personal of {}{}; `writ open` shows it to who may",
+            subjects.join(", "),
+            match sealed.keys.len() > SUBJECTS_SHOWN_MAX {
+                true => " and others",
+                false => "",
+            }
+        ),
+    })
 }
 
 fn body(bytes: Option<Vec<u8>>) -> BodyView {

@@ -118,6 +118,8 @@ pub struct EvidenceView {
 /// The body of a record.
 #[derive(Clone, Debug)]
 pub enum BodyView {
+    /// Sealed, with what has become of it.
+    Sealed(String),
     /// As text.
     Text(String),
     /// The beginning of a long text.
@@ -230,6 +232,7 @@ pub fn evidence_page(frame: &Frame, view: &EvidenceView) -> Markup {
             BodyView::Text(text) => json::pretty_text(text),
             BodyView::Cut(text) => html! { (json::pretty_text(text)) p.hint { "The rest is left out here; the API gives all of it." } },
             BodyView::Binary => part::empty("It is not text. The API gives the bytes."),
+            BodyView::Sealed(fate) => html! { p.sealed { (text::shown(fate)) } },
             BodyView::Missing => part::empty("The body is not kept in this store."),
         }))
     };

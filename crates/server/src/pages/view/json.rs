@@ -26,6 +26,7 @@ pub fn pretty_text(payload: &str) -> Markup {
 #[must_use]
 pub fn inline(value: &Value) -> Markup {
     match value {
+        sealed if kernel::Sealed::of(sealed).is_some() => html! { span.sealed { "sealed" } },
         Value::String(string) => text::shown(string),
         other => html! { code.value { (text::shown(&other.to_string())) } },
     }
