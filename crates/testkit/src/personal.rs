@@ -37,7 +37,7 @@ fields:
 const SOURCE_TEXT: &str = "\
 name: desk
 title: Service desk
-evidence: ticket
+evidence: alert
 trust: reported
 authentication:
   bearer:
