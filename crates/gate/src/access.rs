@@ -71,8 +71,18 @@ kernel::names! {
         SnapshotRead = "snapshot.read",
         /// See metrics.
         MetricsRead = "metrics.read",
-  "pack.load", "tenant.create", "session.write", "personal.open", "personal.erase",
-  "keyring.read", "keyring.rotate"
+        /// See the states of sessions.
+        SessionRead = "session.read",
+        /// Save, delete and verify sessions.
+        SessionWrite = "session.write",
+        /// Be shown what is personal; each time is recorded.
+        PersonalOpen = "personal.open",
+        /// Erase what is personal, and let it in again.
+        PersonalErase = "personal.erase",
+        /// See which subjects have keys.
+        KeyringRead = "keyring.read",
+        /// Renew keys.
+        KeyringRotate = "keyring.rotate",
     }
 }
 

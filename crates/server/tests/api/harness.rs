@@ -125,7 +125,7 @@ impl World {
             source_secrets: Arc::new(Known),
             cache: Arc::new(connect::cache::MemoryCache::new(
                 1024 * 1024,
-                std::time::Duration::from_secs(60),
+                Duration::from_secs(60),
             )),
             keyring: Arc::new(connect::LocalKeyring::new(
                 &directory.path().join("keyring"),
