@@ -28,10 +28,12 @@ mod group;
 mod handle;
 mod writer;
 
+pub mod as_of;
 pub mod replay;
 pub mod verify;
 pub mod why;
 
+pub use as_of::AsOf;
 pub use entry::{Entry, Head};
 pub use handle::{Committed, Ledger, Settings};
 pub use query::{DocumentQuery, EntryQuery, Order};

@@ -175,7 +175,7 @@ impl Part {
                 entry: None,
                 prev: None,
             });
-            self.fault = Some(Fault::broken(self.head, broken));
+            self.fault = Some(Fault::broken(self.head.seq, broken));
         }
         self
     }
@@ -205,9 +205,9 @@ impl Part {
 }
 
 impl Fault {
-    /// A row that could not be read, after `head`.
-    fn broken(head: Head, broken: &Broken) -> Self {
-        let next = head.seq + 1;
+    /// A row that could not be read, after the one at `last_seq`.
+    pub(crate) fn broken(last_seq: u64, broken: &Broken) -> Self {
+        let next = last_seq + 1;
         let what = match broken.seq == next {
             true => broken.what.clone(),
             false => missing(next, broken.seq),

@@ -1,7 +1,8 @@
 //! Verification and replay of logs of 10^4, 10^5 and 10^6 entries on the
 //! embedded store: each in total and for each core used, beside the ceiling of
 //! the machine in the same run (rows read and nothing done with them; SHA-256
-//! over as many bytes). Other sizes by argument: `cargo bench --bench proofs -- 20000`.
+//! over as many bytes). Other sizes, and other numbers of streams, by argument:
+//! `cargo bench --bench proofs -- 20000/500`.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -9,6 +10,7 @@
 )]
 
 use kernel::{Actor, Aggregate, Ctx, Impossible, Stamp, TenantId, Timestamp, TraceId, Unit};
+use ledger::replay::Plan;
 use ledger::row::Preimage;
 use ledger::{Ledger, Registry, Seqs, Settings, Store, replay, verify};
 use serde::{Deserialize, Serialize};
@@ -48,8 +50,6 @@ const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(
     0x0000_0000_0000_7000_8000_0000_0000_0001,
 ));
 const TEXT_BYTES: usize = 150;
-/// Entries of one stream.
-const STREAM_ENTRIES: u64 = 10;
 const COMMAND_ENTRIES: u64 = 2_000;
 
 fn registry() -> Registry {
@@ -61,22 +61,28 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
-    let asked: Vec<u64> = std::env::args()
-        .filter_map(|arg| arg.parse().ok())
-        .collect();
+    let asked: Vec<(u64, u64)> = std::env::args().filter_map(|arg| size(&arg)).collect();
     let sizes = match asked.is_empty() {
-        true => vec![10_000, 100_000, 1_000_000],
+        true => vec![(10_000, 1_000), (100_000, 10_000), (1_000_000, 100_000)],
         false => asked,
     };
     println!(
-        "payloads of {} bytes, {STREAM_ENTRIES} entries in each stream, {} cores (SQLite {})",
+        "payloads of {} bytes, {} cores (SQLite {})",
         TEXT_BYTES + 11,
         std::thread::available_parallelism().map_or(0, usize::from),
         rusqlite::version()
     );
-    for size in sizes {
-        runtime.block_on(measure(size));
+    for (entries, streams) in sizes {
+        runtime.block_on(measure(entries, streams));
     }
+}
+
+/// Entries and streams; a tenth as many streams when only entries are given.
+fn size(text: &str) -> Option<(u64, u64)> {
+    let (entries, streams) = text.split_once('/').unwrap_or((text, ""));
+    let entries: u64 = entries.parse().ok()?;
+    let streams = streams.parse().unwrap_or(entries / 10);
+    Some((entries, streams.max(1)))
 }
 
 fn note(unit: &mut Unit<'_>, nth: u64, streams: u64) -> Result<(), kernel::Refusal> {
@@ -87,10 +93,9 @@ fn note(unit: &mut Unit<'_>, nth: u64, streams: u64) -> Result<(), kernel::Refus
     Ok(())
 }
 
-async fn write(directory: &std::path::Path, entries: u64) -> Ledger {
+async fn write(directory: &std::path::Path, (entries, streams): (u64, u64)) -> Ledger {
     let store = Arc::new(Sqlite::open(directory).expect("a store"));
     let ledger = Ledger::open(store, registry(), Settings::default()).expect("a ledger");
-    let streams = (entries / STREAM_ENTRIES).max(1);
     for first in (0..entries).step_by(usize::try_from(COMMAND_ENTRIES).expect("small")) {
         let now = Timestamp::from_micros(1_770_000_000_000_000);
         let trace = TraceId::new(u128::from(first) + 1).expect("not zero");
@@ -127,18 +132,26 @@ fn processor_seconds() -> f64 {
 
 /// Times `work` and prints what it came to.
 async fn timed<T>(what: &str, entries: u64, work: impl Future<Output = T>) -> T {
+    let (before, _) = memory();
     let (started, used) = (Instant::now(), processor_seconds());
     let done = work.await;
-    line(what, entries, started.elapsed(), processor_seconds() - used);
+    let (elapsed, used) = (started.elapsed(), processor_seconds() - used);
+    let (_, peak) = memory();
+    line(what, entries, elapsed, used);
+    println!(
+        "{:>22} {} MiB more at the peak",
+        "",
+        peak.saturating_sub(before)
+    );
     done
 }
 
-async fn measure(entries: u64) {
+async fn measure(entries: u64, streams: u64) {
     let directory = tempfile::tempdir().expect("a directory");
     let started = Instant::now();
-    let ledger = write(directory.path(), entries).await;
+    let ledger = write(directory.path(), (entries, streams)).await;
     println!(
-        "{entries} entries, written in {:.1} s",
+        "{entries} entries in {streams} streams, written in {:.1} s",
         started.elapsed().as_secs_f64()
     );
     let store = ledger.store();
@@ -149,12 +162,38 @@ async fn measure(entries: u64) {
     assert!(fault.is_none() && head.seq == entries, "{fault:?}");
     let found = timed("SQLite's own check", entries, store.engine_check()).await;
     assert!(found.expect("readable").is_empty());
-    let replay = replay::log(store, ledger.registry(), TENANT, |_| ());
-    let replayed = timed("replay", entries, replay).await.expect("readable");
-    assert!(
-        replayed.is_equal() && replayed.entries == entries,
-        "{replayed:?}"
-    );
+    for (what, memory_bytes) in [
+        ("replay", replay::MEMORY_BYTES),
+        ("replay within 8 MiB", 8 * 1024 * 1024),
+    ] {
+        let plan = Plan {
+            memory_bytes,
+            ..Plan::default()
+        };
+        let replay = replay::by_plan(store, ledger.registry(), TENANT, plan, |_| ());
+        let replayed = timed(what, entries, replay).await.expect("readable");
+        assert!(
+            replayed.is_equal() && replayed.entries == entries,
+            "{replayed:?}"
+        );
+        println!(
+            "{:>22} {} states, the log read {} times",
+            "", replayed.states, replayed.passes
+        );
+    }
+}
+
+/// MiB that this process holds now, and held at most since it was last asked.
+fn memory() -> (u64, u64) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let of = |name: &str| -> u64 {
+        let line = status.lines().find(|line| line.starts_with(name));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        number.and_then(|number| number.parse().ok()).unwrap_or(0) / 1024
+    };
+    // Starts the count of the peak anew, where the kernel allows it.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    (of("VmRSS:"), of("VmHWM:"))
 }
 
 /// Reads every row; the bytes that verification has to hash.

@@ -64,8 +64,11 @@ pub(crate) enum Command {
     List(List),
     /// Show one thing by its id, for example `writ show inc_…`
     Show {
-        /// The id
+        /// The id, or with `--as-of` also a stream, `kind/id`
         id: String,
+        /// As it was after this position of the log, or at this instant
+        #[arg(long, value_name = "SEQ|INSTANT")]
+        as_of: Option<String>,
     },
     /// Walk back from an action to what led to it
     Why(Why),
@@ -131,8 +134,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Ledger,
     },
-    /// Rebuild every state from the ledger and compare
-    Replay(Offline),
+    /// Rebuild states from the ledger and compare
+    Replay(Replay),
     /// Session state: what an agent keeps between its turns
     Session {
         #[command(subcommand)]
@@ -409,6 +412,35 @@ pub(crate) struct Offline {
     /// Read this data directory instead of asking a server
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Replay {
+    /// Only this stream, for example `directive/dir_…`
+    #[arg(long, value_name = "KIND/ID", conflicts_with = "of")]
+    pub(crate) stream: Option<String>,
+    /// Only this incident, directive or other thing, with what belongs to it
+    #[arg(long, value_name = "ID")]
+    pub(crate) of: Option<String>,
+    /// As it was after this position of the log, or at this instant; nothing is
+    /// compared
+    #[arg(long, value_name = "SEQ|INSTANT")]
+    pub(crate) as_of: Option<String>,
+    /// Read this data directory instead of asking a server
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+impl Replay {
+    /// Of whole logs, there.
+    pub(crate) fn whole(there: Offline) -> Self {
+        Self {
+            stream: None,
+            of: None,
+            as_of: None,
+            data: there.data,
+        }
+    }
 }
 
 #[derive(Args, Debug)]

@@ -63,7 +63,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
     match command {
         Command::Status => read::status(client, output).await,
         Command::List(list) => read::list(client, output, list).await,
-        Command::Show { id } => read::show(client, output, &id).await,
+        Command::Show { id, as_of } => read::show(client, output, &id, as_of).await,
         Command::Why(why) => ledger::why(client, output, why).await,
         Command::Approve(approve) => decide::approve(client, output, approve).await,
         Command::Reject { id, reason } => decide::reject(client, output, &id, &reason).await,
@@ -82,7 +82,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Rollback(to) => decide::directive(client, output, "rollback", &to).await,
         Command::Kill { command } => kill::run(client, output, command).await,
         Command::Ledger { command } => ledger::run(client, output, command).await,
-        Command::Replay(offline) => ledger::replayed(client, output, offline).await,
+        Command::Replay(replay) => ledger::replayed(client, output, replay).await,
         Command::Session { command } => session::run(client, output, command).await,
         Command::Pack { command } => pack::run(client, output, command).await,
         Command::Tenant { command } => identity::tenant(client, output, command).await,

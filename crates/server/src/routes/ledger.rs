@@ -91,13 +91,6 @@ pub(super) fn rows() -> Vec<Route> {
             verify,
         )
         .lane(Lane::Slow),
-        Route::get(
-            "/v1/ledger/replay",
-            prove,
-            "fold every entry again and compare the states",
-            replay,
-        )
-        .lane(Lane::Slow),
     ]
 }
 
@@ -202,29 +195,4 @@ async fn verify(State(app): State<App>, caller: Caller) -> Answer<Json<Value>> {
     Ok(Json(
         json!({"intact": intact, "report": report, "tree": tree}),
     ))
-}
-
-/// How often replay is tried while the log moves on under it.
-const REPLAYS_MAX: usize = 3;
-
-async fn replay(State(app): State<App>, caller: Caller) -> Answer<Json<Value>> {
-    let (store, registry) = (app.ledger().store(), app.ledger().registry());
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let before = store.head(caller.tenant()).await?;
-        let report = ledger::replay::log(store, registry, caller.tenant(), |_| {}).await?;
-        let quiet = store.head(caller.tenant()).await? == before;
-        if report.is_equal() || quiet {
-            return Ok(Json(json!({"equal": report.is_equal(), "report": report})));
-        }
-        if tries >= REPLAYS_MAX {
-            // A state that changed meanwhile differs without a fault.
-            return Err(Problem::new(
-                Kind::Unavailable,
-                "the log moves on faster than it can be replayed",
-            )
-            .hint("run `writ replay` on a copy of the data directory"));
-        }
-    }
 }

@@ -7,6 +7,7 @@ mod approvals;
 mod checkpoints;
 mod directives;
 mod events;
+mod history;
 mod identity;
 mod ingest;
 mod kill;
@@ -36,6 +37,7 @@ pub fn rows() -> Vec<Route> {
         ledger::rows(),
         checkpoints::rows(),
         tiles::rows(),
+        history::rows(),
         events::rows(),
         packs::rows(),
         sessions::rows(),

@@ -2,14 +2,17 @@
 
 use super::offline::Directory;
 use super::{Json, escaped, items, print, prove, query};
-use crate::cli::{Entries, Ledger, Offline, Verify, Why};
+use crate::cli::{Entries, Ledger, Replay, Verify, Why};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::render;
 use indicatif::{ProgressBar, ProgressStyle};
+use kernel::{Code, StreamId};
 use ledger::checkpoint::audit;
-use ledger::{replay, verify, why};
+use ledger::replay::{self, Ask};
+use ledger::{verify, why};
 use serde_json::{Value, json};
+use std::path::Path;
 
 pub(crate) async fn run(client: &Client, output: Json, command: Ledger) -> Result<(), Failure> {
     match command {
@@ -94,7 +97,11 @@ fn line(report: &Value) -> String {
         render::text(report, "tenant"),
         render::text(report, "entries")
     );
-    for (name, label) in [("head", "head"), ("state_hash", "states")] {
+    for (name, label) in [
+        ("as_of_seq", "as of position"),
+        ("head", "head"),
+        ("state_hash", "states"),
+    ] {
         if report.get(name).is_some() {
             text.push_str(&format!("  {label} {}", render::text(report, name)));
         }
@@ -202,46 +209,70 @@ async fn verified(client: &Client, output: Json, asked: Verify) -> Result<(), Fa
         "intact: every entry has the place and the hash that it claims",
     )?;
     match asked.states {
-        true => replayed(client, output, asked.offline).await,
+        true => replayed(client, output, Replay::whole(asked.offline)).await,
         false => Ok(()),
     }
 }
 
-pub(crate) async fn replayed(
-    client: &Client,
-    output: Json,
-    offline: Offline,
-) -> Result<(), Failure> {
+pub(crate) async fn replayed(client: &Client, output: Json, asked: Replay) -> Result<(), Failure> {
     let mut reports = Reports {
         reports: Vec::new(),
         fault: None,
     };
-    match offline.data {
+    let well = match asked.as_of {
+        None => "equal: the entries make exactly the states that are stored",
+        Some(_) => "rebuilt: nothing is stored as of then to compare with",
+    };
+    match asked.data {
         None => {
-            let report = report_of(client.get("/v1/ledger/replay").await?);
+            let parts = [
+                ("stream", asked.stream),
+                ("of", asked.of),
+                ("as_of", asked.as_of),
+            ];
+            let path = format!("/v1/ledger/replay{}", query(&parts));
+            let report = report_of(client.get(&path).await?);
             reports.fault = fault_of_replay(&report);
             reports.reports.push(report);
         }
         Some(path) => {
-            let directory = Directory::open(&path).await?;
-            let registry = flow::registry();
-            let bar = progress("replaying");
-            for tenant in &directory.tenants {
-                let report = replay::log(&directory.store, &registry, *tenant, |n| {
-                    bar.set_position(n)
-                })
-                .await?;
-                let report = value(report)?;
-                reports.fault = reports.fault.or_else(|| fault_of_replay(&report));
-                reports.reports.push(report);
-            }
-            bar.finish_and_clear();
+            let ask = Ask {
+                stream: asked.stream.as_deref().map(StreamId::from_stored),
+                of: asked.of,
+                as_of: asked.as_of.as_deref().map(str::parse).transpose()?,
+            };
+            replay_offline(&path, &ask, &mut reports).await?;
         }
     }
-    reports.finish(
-        output,
-        "equal: the entries make exactly the states that are stored",
-    )
+    reports.finish(output, well)
+}
+
+/// Replays every tenant's log in a data directory; what is asked for is to be
+/// found in one of them.
+async fn replay_offline(path: &Path, ask: &Ask, reports: &mut Reports) -> Result<(), Failure> {
+    let directory = Directory::open(path).await?;
+    let registry = flow::registry();
+    let bar = progress("replaying");
+    let mut missing = None;
+    for tenant in &directory.tenants {
+        let advance = |p| advance(&bar, p);
+        match replay::answer(&directory.store, &registry, *tenant, ask, advance).await {
+            Ok(report) => {
+                let report = value(report)?;
+                reports.fault = reports.fault.take().or_else(|| fault_of_replay(&report));
+                reports.reports.push(report);
+            }
+            Err(refusal) if matches!(refusal.code, Code::NotFound | Code::Invalid) => {
+                missing = Some(refusal)
+            }
+            Err(refusal) => return Err(refusal.into()),
+        }
+    }
+    bar.finish_and_clear();
+    match missing {
+        Some(refusal) if reports.reports.is_empty() => Err(refusal.into()),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) async fn why(client: &Client, output: Json, why: Why) -> Result<(), Failure> {

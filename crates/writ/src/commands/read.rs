@@ -164,11 +164,38 @@ fn resource(id: &str) -> Option<&'static str> {
     found.map(|(_, place)| *place)
 }
 
-pub(crate) async fn show(client: &Client, output: Json, id: &str) -> Result<(), Failure> {
-    let place = resource(id).ok_or_else(|| {
+/// Kind and id of the stream that a person names, by an id or as `kind/id`.
+fn stream(id: &str) -> Option<(String, String)> {
+    if let Some((kind, id)) = id.split_once('/') {
+        return Some((kind.to_owned(), id.to_owned()));
+    }
+    let stream = ledger::why::stream_of(id)?;
+    Some((stream.kind().to_owned(), stream.id().to_owned()))
+}
+
+pub(crate) async fn show(
+    client: &Client,
+    output: Json,
+    id: &str,
+    as_of: Option<String>,
+) -> Result<(), Failure> {
+    let no_id = || {
         Failure::usage(format!("`{id}` is not an id"))
             .hint("ids begin with what they name, for example `inc_…`, `dir_…`, `run_…`")
-    })?;
+    };
+    if as_of.is_some() {
+        let (kind, id) = stream(id).ok_or_else(no_id)?;
+        let place = format!("/v1/ledger/streams/{}/{}", escaped(&kind), escaped(&id));
+        let query = query(&[("as_of", as_of)]);
+        let answer = client.get(&format!("{place}{query}")).await?;
+        print(output, &answer, |answer| {
+            let seq = render::text(answer, "as_of_seq");
+            let resource = answer.get("resource").unwrap_or(&Value::Null);
+            format!("as of position {seq}\n{}", render::thing(resource))
+        });
+        return Ok(());
+    }
+    let place = resource(id).ok_or_else(no_id)?;
     let answer = client.get(&format!("/v1/{place}/{}", escaped(id))).await?;
     print(output, &answer, render::thing);
     Ok(())
