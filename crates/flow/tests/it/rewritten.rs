@@ -3,12 +3,13 @@
 //! chain verifies and replay agrees; a checkpoint that was kept outside, or
 //! one in the log that cannot be signed anew, finds it.
 
-use kernel::{Actor, Digest, PrincipalKind, StreamId, TenantId};
+use kernel::aggregate::State;
+use kernel::{Actor, Digest, PrincipalKind, Stamp, StreamId, TenantId};
 use ledger::checkpoint::{Checkpoint, LogName, Outcome, Signer, audit, kept, log_keys};
 use ledger::entry::{Entry, Head};
 use ledger::merkle::Frontier;
-use ledger::replay::{self, Scratch};
-use ledger::{Batch, Document, EntryQuery, Store, verify};
+use ledger::replay;
+use ledger::{Batch, Document, EntryQuery, Registry, Store, verify};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::Sqlite;
@@ -22,45 +23,70 @@ async fn entries(store: &dyn Store, tenant: TenantId) -> Vec<Entry> {
     store.entries(tenant, &query).await.unwrap()
 }
 
+/// A state as the forger folds it, with its place in the log.
+struct Forged {
+    version: u64,
+    created_seq: u64,
+    updated_seq: u64,
+    state: Arc<dyn State>,
+}
+
+impl Forged {
+    fn step(before: Option<Self>, registry: &Registry, entry: &Entry) -> Self {
+        let stamp = Stamp {
+            at: entry.at,
+            actor: entry.actor.clone(),
+            entry: entry.id,
+            version: entry.stream_version,
+        };
+        let payload = serde_json::from_str(&entry.payload).unwrap();
+        let created_seq = before.as_ref().map_or(entry.seq, |b| b.created_seq);
+        let state = before.map(|b| b.state);
+        let event = (entry.kind.as_str(), &payload);
+        let state = registry.step(entry.stream.kind(), state, event, &stamp);
+        Self {
+            version: entry.stream_version,
+            created_seq,
+            updated_seq: entry.seq,
+            state: state.unwrap(),
+        }
+    }
+}
+
 /// Writes these entries into a new database as if they had always been there.
 async fn forge(path: &std::path::Path, tenant: TenantId, entries: Vec<Entry>) -> Sqlite {
     let store = Sqlite::open(path).unwrap();
     let registry = flow::registry();
-    let (mut scratch, mut frontier) = (Scratch::default(), Frontier::default());
+    let mut frontier = Frontier::default();
     let (mut head, mut chained) = (Head::EMPTY, Vec::new());
-    let mut seqs: BTreeMap<StreamId, (u64, u64, u64)> = BTreeMap::new();
+    let mut states: BTreeMap<StreamId, Forged> = BTreeMap::new();
     for mut entry in entries {
-        let place = seqs.entry(entry.stream.clone()).or_default();
+        let before = states.remove(&entry.stream);
         entry.seq = head.seq + 1;
-        entry.stream_version = place.2 + 1;
+        entry.stream_version = before.as_ref().map_or(1, |b| b.version + 1);
         entry.prev_hash = head.hash;
         entry.payload_hash = Digest::of(entry.payload.as_bytes());
         entry.hash = entry.computed_hash(tenant);
-        *place = (
-            if place.0 == 0 { entry.seq } else { place.0 },
-            entry.seq,
-            place.2 + 1,
-        );
         head = Head {
             seq: entry.seq,
             hash: entry.hash,
         };
-        scratch.fold(&registry, tenant, &entry).unwrap();
+        let forged = Forged::step(before, &registry, &entry);
+        states.insert(entry.stream.clone(), forged);
         frontier.push(entry.hash, entry.at);
         chained.push(entry);
     }
-    let document = |(stream, (created_seq, updated_seq, version)): (StreamId, _)| {
-        let state = &scratch.get(&stream).unwrap().state;
-        let refs = state.refs();
+    let document = |(stream, forged): (StreamId, Forged)| {
+        let refs = forged.state.refs();
         Document {
-            version,
-            created_seq,
-            updated_seq,
-            status: state.status().to_owned(),
+            version: forged.version,
+            created_seq: forged.created_seq,
+            updated_seq: forged.updated_seq,
+            status: forged.state.status().to_owned(),
             subject: refs.subject,
             directive: refs.directive,
-            due_at: state.due(),
-            body: state.body().unwrap(),
+            due_at: forged.state.due(),
+            body: forged.state.body().unwrap(),
             stream,
         }
     };
@@ -68,7 +94,7 @@ async fn forge(path: &std::path::Path, tenant: TenantId, entries: Vec<Entry>) ->
         tenant,
         expected: Head::EMPTY,
         entries: chained,
-        documents: seqs.into_iter().map(document).collect(),
+        documents: states.into_iter().map(document).collect(),
         objects: Vec::new(),
         grown: frontier.take_grown(),
     };
