@@ -2,7 +2,7 @@
 
 mod signing;
 
-pub(crate) use signing::{Checkpoints, LogKey, Prove, Verify, Witness};
+pub(crate) use signing::{Checkpoints, LogKey, Prove, Verify, VerifyBundle, Witness};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -386,8 +386,8 @@ pub(crate) enum Kill {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Ledger {
     /// Check every entry, its hash and its place, the Merkle tree and every
-    /// recorded checkpoint
-    Verify(Verify),
+    /// recorded checkpoint; with --bundle, a bundle
+    Verify(Box<Verify>),
     /// The newest signed checkpoint, as a note that anyone can verify
     Checkpoint {
         /// Sign one now, if there is something new

@@ -2,6 +2,7 @@
 //! person sees of it, and what must hold whatever happens. After each step the
 //! checks of the test kit read the ledger and the simulated outside.
 
+mod bundle;
 mod chaos;
 mod checkpoints;
 mod crash;

@@ -109,12 +109,35 @@ pub(crate) struct Verify {
     pub(crate) states: bool,
     /// A checkpoint that was kept: finds history that was rewritten since,
     /// even with every hash computed anew
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "signed")]
     pub(crate) against: Option<PathBuf>,
-    /// Key that signed the checkpoint, `NAME+ID+BASE64`; without it, the keys
-    /// in the log itself are taken, which its owner may have replaced
-    #[arg(long = "key", value_name = "KEY", requires = "against")]
+    /// Key that signed the checkpoint, `NAME+ID+BASE64`; --against without it
+    /// takes the keys in the log itself, which its owner may have replaced
+    #[arg(long = "key", value_name = "KEY", requires = "signed")]
     pub(crate) keys: Vec<String>,
+    #[command(flatten)]
+    pub(crate) bundle: VerifyBundle,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VerifyBundle {
+    /// Verify this bundle with --key alone, without a server or a data
+    /// directory; `-` for standard input
+    #[arg(
+        long,
+        value_name = "FILE",
+        group = "signed",
+        conflicts_with_all = ["data", "states"],
+        requires = "keys"
+    )]
+    pub(crate) bundle: Option<PathBuf>,
+    /// The public key of a witness that must have cosigned the bundle; may be
+    /// given several times
+    #[arg(long, value_name = "KEY", requires = "bundle")]
+    pub(crate) witness: Vec<String>,
+    /// An older checkpoint that you kept: the bundle must extend it
+    #[arg(long, value_name = "NOTE", requires = "bundle")]
+    pub(crate) kept: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

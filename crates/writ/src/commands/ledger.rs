@@ -1,7 +1,7 @@
 //! The ledger: verification, replay, entries, why.
 
 use super::offline::Directory;
-use super::{Json, escaped, items, print, prove, query};
+use super::{Json, bundle, escaped, items, print, prove, query};
 use crate::cli::{Entries, Ledger, Replay, Verify, Why};
 use crate::client::Client;
 use crate::failure::Failure;
@@ -16,7 +16,10 @@ use std::path::Path;
 
 pub(crate) async fn run(client: &Client, output: Json, command: Ledger) -> Result<(), Failure> {
     match command {
-        Ledger::Verify(verify) => verified(client, output, verify).await,
+        Ledger::Verify(asked) => match &asked.bundle.bundle {
+            Some(file) => bundle::verify(output, &asked.bundle, &asked.keys, file),
+            None => verified(client, output, *asked).await,
+        },
         Ledger::Checkpoint { sign } => prove::checkpoint(client, output, sign).await,
         Ledger::Prove(asked) => prove::prove(client, output, asked).await,
         Ledger::Key { command } => prove::key(client, output, command).await,

@@ -1,6 +1,7 @@
 //! One file per group of commands; each speaks to the API, or, where it says
 //! so, to a data directory.
 
+pub(crate) mod bundle;
 pub(crate) mod decide;
 pub(crate) mod identity;
 pub(crate) mod input;
