@@ -1,12 +1,13 @@
 //! What the tests need beyond the Rust toolchain, and how a Debian machine
 //! gets it: a browser with its driver, the real Alertmanager with its command
 //! line tool, PostgreSQL, Redis, and Python for the small service that a
-//! scenario heals.
+//! scenario heals. Debian has no S3 server that enforces Object Lock: one is
+//! built by Go, at a pinned version, into the user's cache.
 
 use crate::shell;
 use anyhow::{Context, Result, bail};
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A Debian package and the programs that show that it is there.
@@ -60,6 +61,46 @@ const UNWANTED_SERVICES: &[&str] = &["prometheus-alertmanager", "redis-server"];
 /// Names the packages and the command to run by hand when they cannot be
 /// installed from here.
 pub(crate) fn run() -> Result<()> {
+    packages()?;
+    object_store()
+}
+
+/// The S3 server that the archive is tested against.
+const S3_MODULE: &str = "github.com/versity/versitygw/cmd/versitygw";
+const S3_VERSION: &str = "1.8.0";
+
+/// Where the S3 server is; the archive's test looks there.
+fn object_store_folder() -> Result<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+    let cache = cache
+        .or_else(home)
+        .context("neither XDG_CACHE_HOME nor HOME is set")?;
+    Ok(cache.join(format!("writ/tools/versitygw-{S3_VERSION}")))
+}
+
+/// Builds the S3 server where it is missing: about a minute, once a machine.
+fn object_store() -> Result<()> {
+    let folder = object_store_folder()?;
+    if folder.join("versitygw").is_file() {
+        return Ok(());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if program_in(&path, "go").is_none() {
+        bail!("missing Go 1.25 or newer, which builds the S3 server of the tests; install `go`");
+    }
+    println!("building versitygw {S3_VERSION}");
+    let module = format!("{S3_MODULE}@v{S3_VERSION}");
+    shell::run(
+        Command::new("go")
+            .args(["install", &module])
+            .env("GOBIN", &folder)
+            .env("GOFLAGS", "-trimpath")
+            .stdin(Stdio::null()),
+    )
+}
+
+fn packages() -> Result<()> {
     let path = search_path()?;
     let lacking = missing(&path);
     if lacking.is_empty() {
@@ -127,7 +168,7 @@ fn missing(path: &OsStr) -> Vec<&'static str> {
         .collect()
 }
 
-fn program_in(path: &OsStr, name: &str) -> Option<std::path::PathBuf> {
+fn program_in(path: &OsStr, name: &str) -> Option<PathBuf> {
     std::env::split_paths(path)
         .map(|dir| dir.join(name))
         .find(|file| file.is_file())

@@ -1,5 +1,6 @@
 //! Adapters: the ports of `kernel::port` on a real machine. HTTP, secrets,
-//! private files, keys, the clock and unpredictable bits. This is where the outside comes in, and the
+//! private files, keys, the clock, unpredictable bits and the places of
+//! archives. This is where the outside comes in, and the
 //! only place where the bans on clocks and the environment are lifted, each
 //! with its reason.
 #![cfg_attr(
@@ -18,6 +19,7 @@ pub mod clock;
 pub mod entropy;
 pub mod http;
 pub mod keyring;
+pub mod objects;
 pub mod private;
 pub mod secrets;
 

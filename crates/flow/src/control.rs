@@ -1,6 +1,7 @@
 //! The control loop as one thing that the shells hold: the ledger, the ports,
 //! the modules, and what is in force for each tenant.
 
+use crate::archive::Archiver;
 use crate::checkpoints::Signing;
 use crate::force::{Force, InForce};
 use crate::identity::Caller;
@@ -10,6 +11,7 @@ use gate::Capabilities;
 use kernel::port::{Cache, Entropy, Keyring, Secrets};
 use kernel::{Actor, Ctx, Refusal, TenantId, Timestamp, TraceId};
 use ledger::Ledger;
+use ledger::archive::Archive;
 use std::sync::Arc;
 
 /// The ports that the loop reaches the outside through.
@@ -37,6 +39,7 @@ pub struct Control {
     force: Force,
     sessions: Cached,
     signing: Option<Signing>,
+    archiver: Option<Archiver>,
 }
 
 impl Control {
@@ -55,6 +58,7 @@ impl Control {
             modules: Arc::new(modules),
             capabilities,
             force,
+            archiver: None,
             signing: None,
         })
     }
@@ -75,6 +79,17 @@ impl Control {
             Refusal::unavailable("this writ signs no checkpoints")
                 .hint("start it with `writ up` on a data directory")
         })
+    }
+
+    /// The same with an archive.
+    #[must_use]
+    pub fn with_archive(mut self, archive: Archive) -> Self {
+        self.archiver = Some(Archiver::new(archive));
+        self
+    }
+
+    pub(crate) fn archiver_set(&self) -> Option<&Archiver> {
+        self.archiver.as_ref()
     }
 
     /// The ledger.

@@ -1,6 +1,7 @@
 //! The control loop: the boxes composed into commands, ticks and runs. No HTTP
 //! and no SQL; everything here drives the pure crates through the ledger.
 
+pub mod archive;
 pub mod identity;
 
 mod control;

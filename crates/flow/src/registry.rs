@@ -8,6 +8,7 @@ use ledger::Registry;
 #[must_use]
 pub fn registry() -> Registry {
     Registry::new([
+        Fold::of::<ledger::archive::Segment>(),
         Fold::of::<crate::identity::Tenant>(),
         Fold::of::<crate::identity::Principal>(),
         Fold::of::<crate::identity::Key>(),

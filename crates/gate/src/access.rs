@@ -61,6 +61,8 @@ kernel::names! {
         LedgerVerify = "ledger.verify",
         /// Have a checkpoint signed now, and change the key that signs.
         LedgerSign = "ledger.sign",
+        /// Have the ledger archived.
+        ArchiveRun = "archive.run",
         /// See the pack in force.
         PackRead = "pack.read",
         /// Load a pack.
@@ -217,6 +219,7 @@ mod tests {
                 P::PersonalErase,
                 P::KeyringRead,
                 P::KeyringRotate,
+                P::ArchiveRun,
             ],
         }
     }

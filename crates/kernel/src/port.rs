@@ -228,3 +228,58 @@ pub trait Keyring: Send + Sync {
     /// `unavailable` when it could not be done; the keys may still be there.
     async fn destroy(&self, tenant: TenantId, subject: Subject) -> Result<Vec<DataKeyId>, Refusal>;
 }
+
+/// How a place keeps an object from being changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// It does not.
+    None,
+    /// A read-only file: whoever owns the machine can still remove it.
+    ReadOnly,
+    /// Nobody can change or delete it before this instant, its owner included
+    /// (S3 Object Lock in compliance mode).
+    Compliance(Timestamp),
+}
+
+/// Why an object was not written or read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ObjectFault {
+    /// An object of this name is there already; it was not touched.
+    #[error("`{0}` is there already")]
+    Exists(String),
+    /// The place says no, and will say it again.
+    #[error("the object store refuses: {0}")]
+    Refused(String),
+    /// The place does not answer, or cannot: another try may succeed.
+    #[error("the object store does not answer: {0}")]
+    Unavailable(String),
+}
+
+/// Where objects are kept that are written once and locked: the archive. Names
+/// are parts of `a-z`, `0-9`, `_`, `-` and `.`, joined by `/`.
+#[async_trait]
+pub trait Objects: Send + Sync {
+    /// Writes an object that is not there yet, to be locked until this
+    /// instant. Durable when it returns.
+    async fn put(&self, name: &str, bytes: &[u8], until: Timestamp) -> Result<(), ObjectFault>;
+    /// The object as it was first written; `None` when it never was.
+    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ObjectFault>;
+    /// How the place itself says that it keeps the object.
+    async fn lock(&self, name: &str) -> Result<Lock, ObjectFault>;
+    /// The names that begin so, in order.
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, ObjectFault>;
+}
+
+impl From<ObjectFault> for Refusal {
+    fn from(fault: ObjectFault) -> Self {
+        let text = fault.to_string();
+        match fault {
+            ObjectFault::Exists(_) => Self::conflict(text),
+            ObjectFault::Refused(_) => Self::unavailable(text)
+                .hint("check the place, its credentials and what they may do"),
+            ObjectFault::Unavailable(_) => {
+                Self::unavailable(text).hint("try again; what was begun goes on from the record")
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //! verifier beside it is held to the same verdicts.
 
 mod export;
-mod line;
+pub(crate) mod line;
 mod read;
 
 pub use export::{Export, Objects, Scope};

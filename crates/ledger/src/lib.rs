@@ -28,7 +28,9 @@ mod group;
 mod handle;
 mod writer;
 
+pub mod archive;
 pub mod as_of;
+pub mod rebuild;
 pub mod replay;
 pub mod verify;
 pub mod why;

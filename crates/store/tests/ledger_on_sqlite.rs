@@ -268,7 +268,7 @@ fn a_second_writ_a_newer_file_and_a_foreign_file_are_refused() {
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.pragma_update(None, "user_version", 99).unwrap();
     let newer = Sqlite::open(directory.path()).err().unwrap().to_string();
-    assert!(newer.contains("newer writ"), "{newer}");
+    assert!(newer.contains("`writ restore`"), "{newer}");
     raw.pragma_update(None, "application_id", 1).unwrap();
     let foreign = Sqlite::open(directory.path()).err().unwrap().to_string();
     assert!(foreign.contains("not one of writ's"), "{foreign}");

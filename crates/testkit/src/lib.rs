@@ -13,6 +13,7 @@ mod dice;
 mod entropy;
 mod http;
 mod keyring;
+mod objects;
 mod private;
 mod secrets;
 
@@ -30,6 +31,7 @@ pub use entropy::SeededEntropy;
 pub use harness::{Loop, Person, World};
 pub use http::{Asked, Effect, Fate, TwinHttp};
 pub use keyring::TwinKeyring;
+pub use objects::TwinObjects;
 pub use postgres::{PostgresDatabase, PostgresServer, eventually};
 pub use private::MemoryFiles;
 pub use sample::Sample;

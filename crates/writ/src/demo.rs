@@ -2,7 +2,7 @@
 //! pack's recorded input through the HTTP endpoint, and says what happened and
 //! what to do next. A small real service stands by to be mended.
 
-use crate::cli::{Demo, Patient as PatientArgs, Up};
+use crate::cli::{ArchiveAt, Demo, Patient as PatientArgs, Up};
 use crate::commands::{Json, items, needed};
 use crate::failure::Failure;
 use crate::packs;
@@ -55,6 +55,7 @@ pub(crate) async fn run(demo: Demo, output: Json) -> Result<(), Failure> {
         cache: None,
         log: String::new(),
         checkpoints: crate::cli::Checkpoints::default(),
+        archive: ArchiveAt::none(),
     })
     .await?;
     let player = Player::new(&running)?;

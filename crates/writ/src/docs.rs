@@ -41,6 +41,11 @@ fn lifecycles() -> String {
     section(&mut text, "Run", &act::run::RUN);
     section(&mut text, "Step of a run", &act::run::TASK);
     section(&mut text, "Session", &flow::session::lifecycle::SESSION);
+    section(
+        &mut text,
+        "Segment of the archive",
+        &ledger::archive::LIFECYCLE,
+    );
     text
 }
 

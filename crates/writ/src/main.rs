@@ -8,6 +8,7 @@ mod docs;
 mod failure;
 mod logs;
 mod packs;
+mod place;
 mod render;
 mod signing;
 mod up;
@@ -15,7 +16,9 @@ mod up;
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
 use client::Client;
-use commands::{Json, decide, identity, kill, ledger, pack, personal, read, session};
+use commands::{
+    Json, archive, backup, decide, identity, kill, ledger, pack, personal, read, session,
+};
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -54,6 +57,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             Ok(())
         }
         Command::Docs { document } => docs::print(document),
+        Command::Backup { file, data } => backup::backup(output, &data, &file).await,
+        Command::Restore { file, data } => Box::pin(backup::restore(output, &file, &data)).await,
         command => Box::pin(ask(&Client::new(&cli.remote)?, output, command)).await,
     }
 }
@@ -82,6 +87,9 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Rollback(to) => decide::directive(client, output, "rollback", &to).await,
         Command::Kill { command } => kill::run(client, output, command).await,
         Command::Ledger { command } => ledger::run(client, output, command).await,
+        Command::Archive { at, command } => {
+            Box::pin(archive::run(client, output, &at, command)).await
+        }
         Command::Replay(replay) => ledger::replayed(client, output, replay).await,
         Command::Session { command } => session::run(client, output, command).await,
         Command::Pack { command } => pack::run(client, output, command).await,
@@ -104,6 +112,8 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         | Command::Demo(_)
         | Command::AdminToken { .. }
         | Command::Witness(_)
+        | Command::Backup { .. }
+        | Command::Restore { .. }
         | Command::Patient(_)
         | Command::Completions { .. }
         | Command::Docs { .. } => Ok(()),

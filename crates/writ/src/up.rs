@@ -4,6 +4,7 @@
 use crate::cli::Up;
 use crate::failure::Failure;
 use crate::packs;
+use crate::place;
 use act::builtin::HttpSettings;
 use connect::cache::{MemoryCache, RedisCache};
 use flow::{Control, Ports};
@@ -47,6 +48,7 @@ pub(crate) struct Running {
     server: JoinHandle<Result<(), kernel::Refusal>>,
     scheduler: JoinHandle<()>,
     checkpoints: JoinHandle<()>,
+    archiver: JoinHandle<()>,
 }
 
 impl Running {
@@ -97,6 +99,9 @@ impl Running {
         self.checkpoints
             .await
             .map_err(|e| Failure::failed(format!("the signing of checkpoints failed: {e}")))?;
+        // A request to a slow object store is not waited for: it goes on from
+        // the record.
+        self.archiver.abort();
         ended.map_err(|e| Failure::failed(format!("the server failed: {e}")))??;
         self.control.ledger().store().flush().await?;
         Ok(())
@@ -126,7 +131,11 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
     let cache = cache(up.cache.as_deref())?;
     let signing = crate::signing::signing(&up.data, &up.checkpoints)?;
     let control = open(&up.data, &places, &http, cache).await?;
-    let control = Arc::new(control.with_signing(signing));
+    let control = control.with_signing(signing);
+    let control = Arc::new(match up.archive.archive {
+        Some(_) => control.with_archive(place::archive(&up.archive)?),
+        None => control,
+    });
     let first = control.first_start().await?;
     let tenant = match &first {
         Some(new) => new.tenant,
@@ -148,6 +157,7 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
     let (stop, stopping) = watch::channel(false);
     let scheduler = tokio::spawn(flow::scheduler::run(control.clone(), stopping.clone()));
     let checkpoints = tokio::spawn(flow::checkpoints::run(control.clone(), stopping.clone()));
+    let archiver = tokio::spawn(flow::archive::watch(control.clone(), stopping.clone()));
     let app = App::new(
         control.clone(),
         server::Settings {
@@ -167,6 +177,7 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
         server,
         scheduler,
         checkpoints,
+        archiver,
     };
     if running.control.in_force(tenant).is_ok() {
         running.make_source_secrets()?;

@@ -2,10 +2,12 @@
 //! person sees of it, and what must hold whatever happens. After each step the
 //! checks of the test kit read the ledger and the simulated outside.
 
+mod archive;
 mod bundle;
 mod chaos;
 mod checkpoints;
 mod crash;
+mod golden;
 mod groups;
 mod order;
 mod personal;

@@ -123,7 +123,7 @@ struct Header {
 
 /// The entry in this canonical line, and the tenant that it names; `None` when
 /// the line is no entry's.
-pub(super) fn parse_entry(text: &str) -> Option<(TenantId, Entry)> {
+pub(crate) fn parse_entry(text: &str) -> Option<(TenantId, Entry)> {
     let parts: Parts<'_> = serde_json::from_str(text).ok()?;
     let header: Header = serde_json::from_str(parts.header.get()).ok()?;
     let positions = [header.seq, header.stream_version];
@@ -167,7 +167,7 @@ struct ObjectParts {
 
 /// The large body in this line with the digest that it claims; `None` when
 /// the line is no object's.
-pub(super) fn parse_object(text: &str) -> Option<(Digest, Vec<u8>)> {
+pub(crate) fn parse_object(text: &str) -> Option<(Digest, Vec<u8>)> {
     let parts: ObjectParts = serde_json::from_str(text).ok()?;
     Some((parts.digest, STANDARD.decode(parts.bytes).ok()?))
 }

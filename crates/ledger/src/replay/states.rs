@@ -1,8 +1,9 @@
 //! The scratch store of a replay: states in memory, by stream, within a bound.
 
 use super::Difference;
+use crate::entry::Entry;
 use crate::registry::Registry;
-use crate::row::{Row, Rows};
+use crate::row::{Row, Rows, Texts};
 use crate::store::Document;
 use kernel::aggregate::State;
 use kernel::{Actor, Stamp, StreamId};
@@ -68,6 +69,14 @@ impl Rebuilt {
             json_bytes: json_bytes + row.payload.len(),
             state,
         })
+    }
+
+    /// The state after this entry of its stream.
+    ///
+    /// # Errors
+    /// A gap in the stream, or an event that cannot follow.
+    pub fn after(before: Option<Self>, registry: &Registry, entry: &Entry) -> Result<Self, String> {
+        Self::step(before, registry, &Texts::of(entry).row(entry))
     }
 
     /// What storage must hold for this state.

@@ -4,6 +4,7 @@ pub mod documents;
 pub mod table;
 
 mod approvals;
+mod archive;
 mod checkpoints;
 mod directives;
 mod events;
@@ -38,6 +39,7 @@ pub fn rows() -> Vec<Route> {
         checkpoints::rows(),
         tiles::rows(),
         history::rows(),
+        archive::rows(),
         events::rows(),
         packs::rows(),
         sessions::rows(),

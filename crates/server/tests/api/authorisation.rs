@@ -20,7 +20,7 @@ fn holders(permission: Permission) -> &'static [Role] {
             &[Viewer, Operator, Approver, Admin, Auditor, Agent]
         }
         PrincipalRead | PersonalOpen | KeyringRead => &[Admin, Auditor],
-        PrincipalManage | KeyManage | PackLoad | LedgerSign => &[Admin],
+        PrincipalManage | KeyManage | PackLoad | LedgerSign | ArchiveRun => &[Admin],
         KillRelease | PersonalErase | KeyringRotate => &[Admin],
         SignalIngest => &[Admin, Source],
         IncidentManage | DirectiveControl | KillEngage => &[Admin, Operator],

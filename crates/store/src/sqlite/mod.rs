@@ -3,6 +3,7 @@
 //! because the committer keeps states in memory.
 
 mod append;
+mod backup;
 mod entries;
 mod files;
 mod migrate;
@@ -12,6 +13,8 @@ mod row;
 mod rows;
 mod tree;
 mod wal;
+
+pub use backup::Backup;
 
 use append::Writer;
 use async_trait::async_trait;
@@ -98,19 +101,21 @@ impl Sqlite {
     /// # Errors
     /// When there is no store, it is not writ's, or it is of another version.
     pub fn open_read_only(directory: &Path) -> Result<Self, StoreFault> {
-        let path = directory.join(FILE_NAME);
-        if !path.exists() {
-            return Err(StoreFault::Unavailable(format!(
-                "there is no `{FILE_NAME}` in `{}`",
-                directory.display()
-            )));
-        }
-        wal::check(&path)?;
-        let connection = connect_reader(&path)?;
+        Self::open_file(&existing(directory)?)
+    }
+
+    /// Opens a database file, such as a backup, for reading only.
+    ///
+    /// # Errors
+    /// When there is no such file, it is not writ's, or it is of another
+    /// version.
+    pub fn open_file(path: &Path) -> Result<Self, StoreFault> {
+        wal::check(path)?;
+        let connection = connect_reader(path)?;
         migrate::check(&connection)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                path,
+                path: path.to_owned(),
                 readers: Mutex::new(vec![connection]),
             }),
             pen: None,
@@ -159,6 +164,18 @@ impl Inner {
         }
         done
     }
+}
+
+/// The database file in this data directory.
+fn existing(directory: &Path) -> Result<PathBuf, StoreFault> {
+    let path = directory.join(FILE_NAME);
+    if path.exists() {
+        return Ok(path);
+    }
+    Err(StoreFault::Unavailable(format!(
+        "there is no `{FILE_NAME}` in `{}`",
+        directory.display()
+    )))
 }
 
 fn lock(directory: &Path) -> Result<File, StoreFault> {

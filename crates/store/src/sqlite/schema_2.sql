@@ -143,3 +143,11 @@ CREATE TABLE spans (
     at_max INTEGER NOT NULL,
     PRIMARY KEY (log, level, number)
 ) STRICT, WITHOUT ROWID;
+
+-- Which versions of writ opened the file for writing, oldest first, so that one
+-- that is too old for it can say which to install.
+CREATE TABLE writers (
+    number INTEGER PRIMARY KEY,
+    schema INTEGER NOT NULL,
+    writ   TEXT NOT NULL
+) STRICT;

@@ -1,6 +1,8 @@
 //! One file per group of commands; each speaks to the API, or, where it says
 //! so, to a data directory.
 
+pub(crate) mod archive;
+pub(crate) mod backup;
 pub(crate) mod bundle;
 pub(crate) mod decide;
 pub(crate) mod identity;

@@ -1,0 +1,94 @@
+//! The archive of a running writ: full segments are sealed unasked, everything
+//! on demand. One run at a time; what fails goes on from the record.
+
+use crate::control::Control;
+use kernel::{Ctx, Refusal, TenantId};
+use ledger::archive::{Archive, Reach, Segment};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, watch};
+
+/// How often a running writ looks whether a segment is full.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long it waits after a run that failed.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// The archive with the one place of a run.
+pub(crate) struct Archiver {
+    archive: Archive,
+    running: Mutex<()>,
+}
+
+impl Archiver {
+    pub(crate) fn new(archive: Archive) -> Self {
+        Self {
+            archive,
+            running: Mutex::default(),
+        }
+    }
+}
+
+impl Control {
+    fn archiver(&self) -> Result<&Archiver, Refusal> {
+        self.archiver_set().ok_or_else(|| {
+            Refusal::unavailable("this writ has no archive")
+                .hint("start it with --archive, or set WRIT_ARCHIVE")
+        })
+    }
+
+    /// Archives a tenant's log.
+    ///
+    /// # Errors
+    /// `unavailable` when there is no archive; what [`Archive::run`] refuses.
+    pub async fn archive(
+        &self,
+        tenant: TenantId,
+        reach: Reach,
+        ctx: &(dyn Fn() -> Ctx + Send + Sync),
+    ) -> Result<Vec<Segment>, Refusal> {
+        let archiver = self.archiver()?;
+        let _running = archiver.running.lock().await;
+        let mut deaf = |_| ();
+        let run = archiver
+            .archive
+            .run(self.ledger(), tenant, reach, ctx, &mut deaf);
+        run.await
+    }
+
+    async fn archive_full(&self) -> Result<(), Refusal> {
+        let archiver = self.archiver()?;
+        for tenant in self.ledger().store().tenants().await? {
+            if archiver
+                .archive
+                .is_due(self.ledger().store(), tenant)
+                .await?
+            {
+                let ctx = || self.system_ctx(tenant, "archive");
+                let done = self.archive(tenant, Reach::Full, &ctx).await?;
+                tracing::info!(tenant = %tenant, segments = done.len(), "archived");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Seals full segments until `stop` turns true; ends at once without an
+/// archive.
+pub async fn watch(control: Arc<Control>, mut stop: watch::Receiver<bool>) {
+    if control.archiver_set().is_none() {
+        return;
+    }
+    while !*stop.borrow() {
+        let pause = match control.archive_full().await {
+            Ok(()) => LOOK_EVERY,
+            Err(refusal) => {
+                tracing::warn!(error = %refusal, "archiving failed; it goes on from the record");
+                PAUSE
+            }
+        };
+        tokio::select! {
+            _ = stop.changed() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
