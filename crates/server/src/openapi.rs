@@ -210,6 +210,7 @@ fn responses(facts: &Facts) -> Value {
         Gives::Object => json!({"application/json": {"schema": {"type": "object"}}}),
         Gives::Events => json!({"text/event-stream": {"schema": {"type": "string"}}}),
         Gives::Text => json!({"text/plain": {"schema": {"type": "string"}}}),
+        Gives::Lines => json!({"application/jsonl": {"schema": {"type": "string"}}}),
         Gives::Raw => json!({"application/octet-stream": {"schema": {"type": "string"}}}),
         Gives::Html => json!({"text/html": {"schema": {"type": "string"}}}),
     };

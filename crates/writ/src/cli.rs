@@ -2,7 +2,7 @@
 
 mod signing;
 
-pub(crate) use signing::{Checkpoints, LogKey, Prove, Verify, VerifyBundle, Witness};
+pub(crate) use signing::{Checkpoints, ExportBundle, LogKey, Prove, Verify, VerifyBundle, Witness};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -413,6 +413,8 @@ pub(crate) enum Ledger {
     /// Check every entry, its hash and its place, the Merkle tree and every
     /// recorded checkpoint; with --bundle, a bundle
     Verify(Box<Verify>),
+    /// Write the log, or a part of it, to one file that anyone can verify
+    Export(ExportBundle),
     /// The newest signed checkpoint, as a note that anyone can verify
     Checkpoint {
         /// Sign one now, if there is something new

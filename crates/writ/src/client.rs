@@ -10,6 +10,9 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(600);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A bundle of a long log takes longer still; a connection that is cut ends it.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A server, and as whom it is spoken to.
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -47,6 +50,36 @@ impl Client {
     /// Sends a command.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.send(Method::POST, path, Some(body)).await
+    }
+
+    /// Asks for a body of any length; `take` gets it piece by piece.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let request = self.http.get(format!("{}{path}", self.base));
+        let mut request = request.timeout(DOWNLOAD_TIMEOUT);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let mut answer = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let status = answer.status();
+        if !status.is_success() {
+            let bytes = answer.bytes().await.map_err(|e| self.unreachable(&e))?;
+            let problem = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+            return Err(self.refused(status, &problem));
+        }
+        loop {
+            match answer.chunk().await {
+                Ok(Some(bytes)) => take(&bytes)?,
+                Ok(None) => return Ok(()),
+                Err(_) => {
+                    let what = format!("`{}` cut the answer off", self.base);
+                    return Err(Failure::failed(what).hint("its log says why"));
+                }
+            }
+        }
     }
 
     async fn send(

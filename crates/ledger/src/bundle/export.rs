@@ -4,7 +4,7 @@
 
 use super::line::{Head, end_line, entry_line, object_line};
 use super::{FORMAT, LINE_BYTES_MAX};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{self, Checkpoint};
 use crate::entry;
 use crate::merkle::{RangeRoot, Stored, Tiles};
 use crate::note::{Note, VerifierKey};
@@ -59,6 +59,25 @@ pub struct Export {
 }
 
 impl Export {
+    /// Begins a bundle of what `scope` names, under the latest checkpoint on
+    /// the ledger.
+    ///
+    /// # Errors
+    /// As [`Export::begin`], and `not_found` when there is no checkpoint yet.
+    pub async fn latest(
+        store: &dyn Store,
+        tenant: TenantId,
+        scope: &Scope,
+    ) -> Result<Self, Refusal> {
+        let recent = checkpoint::checkpoints(store, tenant).await?;
+        let latest = recent.latest().ok_or_else(|| {
+            Refusal::not_found(format!("the log of `{tenant}` has no checkpoint yet"))
+                .hint("have one signed with `writ ledger checkpoint --sign`")
+        })?;
+        let keys = checkpoint::log_keys(store, tenant).await?.all()?;
+        Self::begin(store, tenant, &latest.cosigned_note()?, &keys, scope).await
+    }
+
     /// Begins a bundle of what `scope` names, under this signed checkpoint.
     ///
     /// # Errors

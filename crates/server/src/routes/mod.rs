@@ -8,6 +8,7 @@ mod archive;
 mod checkpoints;
 mod directives;
 mod events;
+mod export;
 mod history;
 mod identity;
 mod ingest;
@@ -41,6 +42,7 @@ pub fn rows() -> Vec<Route> {
         history::rows(),
         archive::rows(),
         events::rows(),
+        export::rows(),
         packs::rows(),
         sessions::rows(),
         personal::rows(),

@@ -61,6 +61,8 @@ pub enum Gives {
     Events,
     /// Text.
     Text,
+    /// JSON objects, one a line.
+    Lines,
     /// A raw body.
     Raw,
     /// A page for a browser, or a redirect to one.

@@ -9,7 +9,7 @@ use ledger::note::VerifierKey;
 use serde_json::json;
 use std::sync::Arc;
 
-async fn world() -> (World, tempfile::TempDir) {
+pub(crate) async fn world() -> (World, tempfile::TempDir) {
     let keys = tempfile::tempdir().unwrap();
     let files = connect::PrivateFolder::open(keys.path()).unwrap();
     let entropy = connect::OsEntropy::new().unwrap();

@@ -11,6 +11,7 @@ mod commands;
 mod control_loop;
 mod erasure;
 mod events;
+mod export;
 mod history;
 mod openapi;
 mod overload;

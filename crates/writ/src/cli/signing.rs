@@ -141,6 +141,27 @@ pub(crate) struct VerifyBundle {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct ExportBundle {
+    /// The file to write; `-` for standard output
+    pub(crate) file: PathBuf,
+    /// Position of the first entry; the log's first without it
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) from: Option<u64>,
+    /// Position of the last entry; the latest checkpoint's last without it
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) to: Option<u64>,
+    /// Write the large bodies too that entries name
+    #[arg(long)]
+    pub(crate) objects: bool,
+    /// Read this data directory instead of asking a server
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Whose log, where the data directory has several
+    #[arg(long, value_name = "TENANT", requires = "data")]
+    pub(crate) tenant: Option<kernel::TenantId>,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Prove {
     /// The entry: its id (`ent_…`) or its position
     #[arg(required_unless_present = "from", conflicts_with_all = ["from", "to"])]

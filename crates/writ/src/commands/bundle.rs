@@ -15,7 +15,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 /// Stands for standard input.
-const STANDARD: &str = "-";
+pub(super) const STANDARD: &str = "-";
 
 /// Verifies a bundle.
 pub(crate) fn verify(

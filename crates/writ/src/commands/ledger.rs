@@ -1,7 +1,7 @@
 //! The ledger: verification, replay, entries, why.
 
 use super::offline::Directory;
-use super::{Json, bundle, escaped, items, print, prove, query};
+use super::{Json, bundle, escaped, export, items, print, prove, query};
 use crate::cli::{Entries, Ledger, Replay, Verify, Why};
 use crate::client::Client;
 use crate::failure::Failure;
@@ -20,6 +20,7 @@ pub(crate) async fn run(client: &Client, output: Json, command: Ledger) -> Resul
             Some(file) => bundle::verify(output, &asked.bundle, &asked.keys, file),
             None => verified(client, output, *asked).await,
         },
+        Ledger::Export(asked) => export::export(client, output, asked).await,
         Ledger::Checkpoint { sign } => prove::checkpoint(client, output, sign).await,
         Ledger::Prove(asked) => prove::prove(client, output, asked).await,
         Ledger::Key { command } => prove::key(client, output, command).await,

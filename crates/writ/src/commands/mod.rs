@@ -5,6 +5,7 @@ pub(crate) mod archive;
 pub(crate) mod backup;
 pub(crate) mod bundle;
 pub(crate) mod decide;
+pub(crate) mod export;
 pub(crate) mod identity;
 pub(crate) mod input;
 pub(crate) mod kill;
