@@ -1,7 +1,11 @@
 //! The command line: every command, argument and help text.
 
+mod archive;
+mod nouns;
 mod signing;
 
+pub(crate) use archive::{ArchiveAt, ArchiveCommand};
+pub(crate) use nouns::{Key, Pack, Principal, Session, Tenant};
 pub(crate) use signing::{Checkpoints, ExportBundle, LogKey, Prove, Verify, VerifyBundle, Witness};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -441,90 +445,6 @@ pub(crate) struct Offline {
     pub(crate) data: Option<PathBuf>,
 }
 
-/// Where the archive is, and how a log gets there.
-#[derive(Args, Debug, Clone)]
-pub(crate) struct ArchiveAt {
-    /// A folder of read-only files, or `s3://BUCKET/PREFIX` with Object Lock
-    #[arg(long, env = "WRIT_ARCHIVE", value_name = "PLACE")]
-    pub(crate) archive: Option<String>,
-    /// Address of the S3-compatible store
-    #[arg(
-        long,
-        env = "WRIT_ARCHIVE_ENDPOINT",
-        value_name = "URL",
-        default_value = "https://s3.us-east-1.amazonaws.com"
-    )]
-    pub(crate) archive_endpoint: String,
-    /// Region that requests are signed for
-    #[arg(
-        long,
-        env = "WRIT_ARCHIVE_REGION",
-        value_name = "NAME",
-        default_value = "us-east-1"
-    )]
-    pub(crate) archive_region: String,
-    /// Reference to the access key, `env:NAME` or `file:PATH`
-    #[arg(
-        long,
-        env = "WRIT_ARCHIVE_KEY",
-        value_name = "REFERENCE",
-        default_value = "env:WRIT_ARCHIVE_ACCESS_KEY"
-    )]
-    pub(crate) archive_key: String,
-    /// Reference to the secret key, `env:NAME` or `file:PATH`
-    #[arg(
-        long,
-        env = "WRIT_ARCHIVE_SECRET",
-        value_name = "REFERENCE",
-        default_value = "env:WRIT_ARCHIVE_SECRET_KEY"
-    )]
-    pub(crate) archive_secret: String,
-    /// The store may be on a private or loopback address
-    #[arg(long, env = "WRIT_ARCHIVE_ALLOW_PRIVATE")]
-    pub(crate) archive_allow_private: bool,
-    /// Entries in a segment
-    #[arg(
-        long,
-        env = "WRIT_ARCHIVE_ENTRIES",
-        value_name = "COUNT",
-        default_value_t = 10_000
-    )]
-    pub(crate) archive_entries: u64,
-    /// Days that a segment is locked
-    #[arg(
-        long,
-        env = "WRIT_ARCHIVE_KEEP_DAYS",
-        value_name = "DAYS",
-        default_value_t = 365
-    )]
-    pub(crate) archive_keep_days: u32,
-}
-
-#[derive(Subcommand, Debug)]
-pub(crate) enum ArchiveCommand {
-    /// Seal what is new, store it, and read it back
-    Run {
-        /// Use this data directory, which no writ may be using, instead of
-        /// asking a server
-        #[arg(long, value_name = "DIR")]
-        data: Option<PathBuf>,
-    },
-    /// List the segments that the ledger knows
-    List {
-        /// Read this data directory instead of asking a server
-        #[arg(long, value_name = "DIR")]
-        data: Option<PathBuf>,
-    },
-    /// Check every segment with nothing but the archive at hand
-    Verify,
-    /// Make a data directory from the archive alone
-    Restore {
-        /// The new data directory; one that is not empty is refused
-        #[arg(long, value_name = "DIR")]
-        data: PathBuf,
-    },
-}
-
 #[derive(Args, Debug)]
 pub(crate) struct Replay {
     /// Only this stream, for example `directive/dir_…`
@@ -597,124 +517,6 @@ pub(crate) struct Entries {
     /// Rows at most
     #[arg(long, default_value_t = 50)]
     pub(crate) limit: usize,
-}
-
-#[derive(Subcommand, Debug)]
-pub(crate) enum Pack {
-    /// The pack in force
-    Show,
-    /// Check a pack's directory
-    Check {
-        /// The directory
-        directory: PathBuf,
-    },
-    /// Check a pack's directory and run its tests
-    Test {
-        /// The directory
-        directory: PathBuf,
-    },
-    /// What a pack's directory would change
-    Diff {
-        /// The directory
-        directory: PathBuf,
-    },
-    /// Load a pack's directory
-    Load {
-        /// The directory
-        directory: PathBuf,
-    },
-}
-
-#[derive(Subcommand, Debug)]
-pub(crate) enum Session {
-    /// Save the state of a session
-    Save {
-        /// The session's name
-        name: String,
-        /// The file with the state in JSON; `-` for standard input
-        file: PathBuf,
-    },
-    /// Print the state of a session
-    Get {
-        /// The session's name
-        name: String,
-    },
-    /// Delete a session; its history stays
-    Delete {
-        /// The session's name
-        name: String,
-        /// Why
-        #[arg(long)]
-        reason: String,
-    },
-    /// Compare the stored state of a session with its SHA-256
-    Verify {
-        /// The session's name
-        name: String,
-    },
-    /// List sessions
-    List {
-        /// Rows at most
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
-    },
-    /// How often the cache had what was read
-    Cache,
-}
-
-#[derive(Subcommand, Debug)]
-pub(crate) enum Tenant {
-    /// Make a tenant and its first admin; prints the admin's token once
-    Create {
-        /// Its name
-        name: String,
-    },
-}
-
-#[derive(Subcommand, Debug)]
-pub(crate) enum Principal {
-    /// Make a principal
-    Create {
-        /// Its name
-        name: String,
-        /// `human`, `agent` or `service`
-        #[arg(long, default_value = "human")]
-        kind: String,
-        /// Its roles
-        #[arg(long, required = true, value_delimiter = ',')]
-        role: Vec<String>,
-    },
-    /// Disable a principal
-    Disable {
-        /// The principal
-        id: String,
-        /// Why
-        #[arg(long)]
-        reason: String,
-    },
-}
-
-#[derive(Subcommand, Debug)]
-pub(crate) enum Key {
-    /// Issue a key; prints the token once
-    Issue {
-        /// Whose
-        principal: String,
-        /// What it is for
-        #[arg(long, default_value = "cli")]
-        name: String,
-        /// When it stops working, RFC 3339
-        #[arg(long)]
-        expires_at: Option<String>,
-    },
-    /// Revoke a key
-    Revoke {
-        /// The key
-        id: String,
-        /// Why
-        #[arg(long)]
-        reason: String,
-    },
 }
 
 /// A document that is made from the code.

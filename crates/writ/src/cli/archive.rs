@@ -1,0 +1,88 @@
+//! Where archived segments are, and what is done with them.
+
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// Where the archive is, and how a log gets there.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct ArchiveAt {
+    /// A folder of read-only files, or `s3://BUCKET/PREFIX` with Object Lock
+    #[arg(long, env = "WRIT_ARCHIVE", value_name = "PLACE")]
+    pub(crate) archive: Option<String>,
+    /// Address of the S3-compatible store
+    #[arg(
+        long,
+        env = "WRIT_ARCHIVE_ENDPOINT",
+        value_name = "URL",
+        default_value = "https://s3.us-east-1.amazonaws.com"
+    )]
+    pub(crate) archive_endpoint: String,
+    /// Region that requests are signed for
+    #[arg(
+        long,
+        env = "WRIT_ARCHIVE_REGION",
+        value_name = "NAME",
+        default_value = "us-east-1"
+    )]
+    pub(crate) archive_region: String,
+    /// Reference to the access key, `env:NAME` or `file:PATH`
+    #[arg(
+        long,
+        env = "WRIT_ARCHIVE_KEY",
+        value_name = "REFERENCE",
+        default_value = "env:WRIT_ARCHIVE_ACCESS_KEY"
+    )]
+    pub(crate) archive_key: String,
+    /// Reference to the secret key, `env:NAME` or `file:PATH`
+    #[arg(
+        long,
+        env = "WRIT_ARCHIVE_SECRET",
+        value_name = "REFERENCE",
+        default_value = "env:WRIT_ARCHIVE_SECRET_KEY"
+    )]
+    pub(crate) archive_secret: String,
+    /// The store may be on a private or loopback address
+    #[arg(long, env = "WRIT_ARCHIVE_ALLOW_PRIVATE")]
+    pub(crate) archive_allow_private: bool,
+    /// Entries in a segment
+    #[arg(
+        long,
+        env = "WRIT_ARCHIVE_ENTRIES",
+        value_name = "COUNT",
+        default_value_t = 10_000
+    )]
+    pub(crate) archive_entries: u64,
+    /// Days that a segment is locked
+    #[arg(
+        long,
+        env = "WRIT_ARCHIVE_KEEP_DAYS",
+        value_name = "DAYS",
+        default_value_t = 365
+    )]
+    pub(crate) archive_keep_days: u32,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum ArchiveCommand {
+    /// Seal what is new, store it, and read it back
+    Run {
+        /// Use this data directory, which no writ may be using, instead of
+        /// asking a server
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
+    /// List the segments that the ledger knows
+    List {
+        /// Read this data directory instead of asking a server
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
+    /// Check every segment with nothing but the archive at hand
+    Verify,
+    /// Make a data directory from the archive alone
+    Restore {
+        /// The new data directory; one that is not empty is refused
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+}

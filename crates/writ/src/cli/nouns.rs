@@ -1,0 +1,122 @@
+//! Packs, sessions, tenants, principals and keys.
+
+use clap::Subcommand;
+use std::path::PathBuf;
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Pack {
+    /// The pack in force
+    Show,
+    /// Check a pack's directory
+    Check {
+        /// The directory
+        directory: PathBuf,
+    },
+    /// Check a pack's directory and run its tests
+    Test {
+        /// The directory
+        directory: PathBuf,
+    },
+    /// What a pack's directory would change
+    Diff {
+        /// The directory
+        directory: PathBuf,
+    },
+    /// Load a pack's directory
+    Load {
+        /// The directory
+        directory: PathBuf,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Session {
+    /// Save the state of a session
+    Save {
+        /// The session's name
+        name: String,
+        /// The file with the state in JSON; `-` for standard input
+        file: PathBuf,
+    },
+    /// Print the state of a session
+    Get {
+        /// The session's name
+        name: String,
+    },
+    /// Delete a session; its history stays
+    Delete {
+        /// The session's name
+        name: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Compare the stored state of a session with its SHA-256
+    Verify {
+        /// The session's name
+        name: String,
+    },
+    /// List sessions
+    List {
+        /// Rows at most
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// How often the cache had what was read
+    Cache,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Tenant {
+    /// Make a tenant and its first admin; prints the admin's token once
+    Create {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Principal {
+    /// Make a principal
+    Create {
+        /// Its name
+        name: String,
+        /// `human`, `agent` or `service`
+        #[arg(long, default_value = "human")]
+        kind: String,
+        /// Its roles
+        #[arg(long, required = true, value_delimiter = ',')]
+        role: Vec<String>,
+    },
+    /// Disable a principal
+    Disable {
+        /// The principal
+        id: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Key {
+    /// Issue a key; prints the token once
+    Issue {
+        /// Whose
+        principal: String,
+        /// What it is for
+        #[arg(long, default_value = "cli")]
+        name: String,
+        /// When it stops working, RFC 3339
+        #[arg(long)]
+        expires_at: Option<String>,
+    },
+    /// Revoke a key
+    Revoke {
+        /// The key
+        id: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
