@@ -39,7 +39,7 @@ impl Control {
     /// Archives a tenant's log.
     ///
     /// # Errors
-    /// `unavailable` when there is no archive; what [`Archive::run`] refuses.
+    /// `unavailable` when there is no archive or no signer; what [`Archive::run`] refuses.
     pub async fn archive(
         &self,
         tenant: TenantId,
@@ -49,9 +49,8 @@ impl Control {
         let archiver = self.archiver()?;
         let _running = archiver.running.lock().await;
         let mut deaf = |_| ();
-        let run = archiver
-            .archive
-            .run(self.ledger(), tenant, reach, ctx, &mut deaf);
+        let signed = (self.ledger(), &self.signing()?.signer);
+        let run = archiver.archive.run(signed, tenant, reach, ctx, &mut deaf);
         run.await
     }
 

@@ -7,7 +7,7 @@ use crate::alerts::{Alert, webhook};
 use crate::http::TwinHttp;
 use crate::sample::{self, Sample};
 use crate::store::MemoryStore;
-use crate::{SeededEntropy, TestClock, TwinCache, TwinKeyring, TwinSecrets};
+use crate::{MemoryFiles, SeededEntropy, TestClock, TwinCache, TwinKeyring, TwinSecrets};
 use act::builtin::HttpSettings;
 use flow::identity::Standing;
 use flow::{Control, Delivery, Ports, Received};
@@ -19,6 +19,7 @@ use kernel::{
     Actor, Aggregate, ApprovalId, Ctx, DirectiveId, PrincipalKind, Refusal, Role, Span, StreamId,
     TenantId, Timestamp, Unit,
 };
+use ledger::checkpoint::{LogName, Signer};
 use ledger::query::DocumentQuery;
 use ledger::{Ledger, Settings, Store};
 use std::collections::BTreeSet;
@@ -39,6 +40,8 @@ pub struct World {
     pub cache: Arc<TwinCache>,
     /// What is personal is sealed under these keys.
     pub keyring: Arc<TwinKeyring>,
+    /// The private halves of the logs' keys.
+    pub log_keys: Arc<MemoryFiles>,
     entropy: Arc<SeededEntropy>,
 }
 
@@ -53,8 +56,16 @@ impl World {
             cache: Arc::default(),
             clock,
             keyring: Arc::new(TwinKeyring::default()),
+            log_keys: MemoryFiles::new(),
             entropy: Arc::new(SeededEntropy::new(seed)),
         }
+    }
+
+    /// Who signs the logs of this world.
+    #[must_use]
+    pub fn signer(&self) -> Signer {
+        let (files, entropy) = (self.log_keys.clone(), self.entropy.clone());
+        Signer::new(files, entropy, LogName::default())
     }
 
     /// The control loop of one process over this store.

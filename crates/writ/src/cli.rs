@@ -4,7 +4,7 @@ mod archive;
 mod nouns;
 mod signing;
 
-pub(crate) use archive::{ArchiveAt, ArchiveCommand};
+pub(crate) use archive::{ArchiveAt, ArchiveCommand, Trusted};
 pub(crate) use nouns::{Key, Pack, Principal, Session, Tenant};
 pub(crate) use signing::{Checkpoints, ExportBundle, LogKey, Prove, Verify, VerifyBundle, Witness};
 

@@ -4,47 +4,73 @@
 
 use kernel::port::{ObjectFault, Objects};
 use kernel::{Code, Refusal, Span, TenantId};
-use ledger::archive::{self, Archive, LockKind, Reach, Segment, Settings, Status};
+use ledger::archive::{self, Archive, LockKind, Reach, Segment, Settings, Status, Trust};
 use ledger::{Ledger, Registry, Store};
 use std::sync::Arc;
 use std::time::Duration;
 use testkit::{Death, Loop, MemoryStore, Person, Sample, TwinObjects};
 
 /// Small segments, and no waiting.
-const SETTINGS: Settings = Settings {
+pub(super) const SETTINGS: Settings = Settings {
     entries: 16,
     keep: Span::from_secs(3600),
     tries: 2,
     pause: Duration::ZERO,
 };
 
-fn archive_in(objects: &Arc<TwinObjects>) -> Archive {
+pub(super) fn archive_in(objects: &Arc<TwinObjects>) -> Archive {
     Archive::new(objects.clone(), SETTINGS).unwrap()
 }
 
 /// A loop that has been through an incident and an act.
-async fn lived(seed: u64) -> Loop {
+pub(super) async fn lived(seed: u64) -> Loop {
     let control = Loop::start(seed, &Sample::default()).await;
+    keyed(&control).await;
     live(&control, control.home(), "press-1").await;
     control
 }
 
-async fn live(control: &Loop, tenant: TenantId, machine: &str) {
+pub(super) async fn live(control: &Loop, tenant: TenantId, machine: &str) {
     let (_, approval) = control.incident(tenant, machine).await;
     let ann = Person::named("ann");
     control.approve(tenant, &ann, approval).await.unwrap();
     control.pass(Span::from_secs(30)).await.unwrap();
 }
 
-async fn run(control: &Loop, archive: &Archive, reach: Reach) -> Result<Vec<Segment>, Refusal> {
+pub(super) async fn run(
+    control: &Loop,
+    archive: &Archive,
+    reach: Reach,
+) -> Result<Vec<Segment>, Refusal> {
     let tenant = control.home();
     let ctx = || control.control.system_ctx(tenant, "archive");
+    let signer = control.world.signer();
     let ledger: &Ledger = control.control.ledger();
-    archive.run(ledger, tenant, reach, &ctx, &mut |_| ()).await
+    archive
+        .run((ledger, &signer), tenant, reach, &ctx, &mut |_| ())
+        .await
 }
 
-async fn verified(objects: &dyn Objects, tenant: TenantId) -> archive::Report {
-    archive::verify(objects, tenant, &mut |_| ()).await.unwrap()
+pub(super) async fn verified(objects: &dyn Objects, tenant: TenantId) -> archive::Report {
+    let trust = Trust::default();
+    archive::verify(objects, tenant, &trust, &mut |_| ())
+        .await
+        .unwrap()
+}
+
+/// The names of the segments of a log, in order.
+pub(super) fn segments(objects: &TwinObjects, tenant: TenantId) -> Vec<String> {
+    let prefix = format!("{tenant}/");
+    let mut names = objects.names();
+    names.retain(|name| name.starts_with(&prefix) && name.ends_with(".zst"));
+    names
+}
+
+/// Gives the log its key, as a running writ does within its first minute.
+async fn keyed(control: &Loop) {
+    let ctx = control.control.system_ctx(control.home(), "archive");
+    let ledger = control.control.ledger();
+    control.world.signer().ready(ledger, ctx).await.unwrap();
 }
 
 /// Everything of a log up to a position, as stores keep it.
@@ -72,12 +98,13 @@ async fn image(
     )
 }
 
-async fn restored(
+pub(super) async fn restored(
     objects: &dyn Objects,
     tenant: TenantId,
     store: &dyn Store,
 ) -> Result<ledger::Head, Refusal> {
-    archive::restore(objects, tenant, store, &registry(), &mut |_| ()).await
+    let (trust, registry) = (Trust::default(), registry());
+    archive::restore(objects, tenant, &trust, (store, &registry), &mut |_| ()).await
 }
 
 async fn copied(
@@ -88,7 +115,7 @@ async fn copied(
     ledger::rebuild::copy(source, target, &registry(), tenant, &mut |_| ()).await
 }
 
-fn registry() -> Registry {
+pub(super) fn registry() -> Registry {
     flow::registry()
 }
 
@@ -155,7 +182,13 @@ async fn a_range_gives_the_same_bytes_each_time() {
     let other = control.world.control(copy).await.unwrap();
     let ctx = || other.system_ctx(tenant, "archive");
     archive_in(&second)
-        .run(other.ledger(), tenant, Reach::Full, &ctx, &mut |_| ())
+        .run(
+            (other.ledger(), &control.world.signer()),
+            tenant,
+            Reach::Full,
+            &ctx,
+            &mut |_| (),
+        )
         .await
         .unwrap();
     assert!(first.names().len() > 2);
@@ -164,7 +197,30 @@ async fn a_range_gives_the_same_bytes_each_time() {
     }
     // Only full segments are sealed unasked.
     let full = format!("-{:013}.jsonl.zst", 16);
-    assert!(first.names()[0].ends_with(&full), "{:?}", first.names());
+    assert!(
+        segments(&first, tenant)[0].ends_with(&full),
+        "{:?}",
+        first.names()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_archive_says_of_itself_does_not_stop_it() {
+    let control = lived(10).await;
+    let tenant = control.home();
+    let objects = Arc::new(TwinObjects::default());
+    let archive = archive_in(&objects);
+    live(&control, tenant, "press-2").await;
+    let before = control.store.head(tenant).await.unwrap().seq;
+    run(&control, &archive, Reach::Head).await.unwrap();
+    let own = control.store.head(tenant).await.unwrap().seq - before;
+    assert!(own > SETTINGS.entries, "more than a segment of its own");
+    assert_eq!(run(&control, &archive, Reach::Head).await.unwrap(), []);
+    live(&control, tenant, "press-3").await;
+    let end = control.store.head(tenant).await.unwrap().seq;
+    let done = run(&control, &archive, Reach::Head).await.unwrap();
+    assert_eq!(done.last().unwrap().outline.last, end);
+    whole(&control, &objects, "after news").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -179,7 +235,7 @@ async fn each_damage_is_named() {
     let ctx = || control.control.system_ctx(other, "archive");
     archive_in(&objects)
         .run(
-            control.control.ledger(),
+            (control.control.ledger(), &control.world.signer()),
             other,
             Reach::Head,
             &ctx,
@@ -187,14 +243,7 @@ async fn each_damage_is_named() {
         )
         .await
         .unwrap();
-    let of = |tenant: TenantId| {
-        let prefix = format!("{tenant}/");
-        let names = objects.names().into_iter();
-        names
-            .filter(move |name| name.starts_with(&prefix))
-            .collect::<Vec<_>>()
-    };
-    let (mine, theirs) = (of(tenant), of(other));
+    let (mine, theirs) = (segments(&objects, tenant), segments(&objects, other));
     let bytes = |name: &String| objects.peek(name).unwrap();
     let (a, b) = (mine[1].clone(), mine[2].clone());
     let (good_a, good_b) = (bytes(&a), bytes(&b));
@@ -277,10 +326,15 @@ async fn whole(control: &Loop, objects: &TwinObjects, what: &str) {
     let report = verified(objects, tenant).await;
     assert!(report.is_intact(), "{what}: {report:?}");
     let listed = control.all::<Segment>(tenant).await;
-    let names: Vec<_> = listed
+    let mut names: Vec<_> = listed
         .iter()
-        .map(|(_, segment)| segment.stored.as_ref().unwrap().object.clone())
+        .flat_map(|(_, segment)| {
+            let last = segment.outline.last;
+            let object = segment.stored.as_ref().unwrap().object.clone();
+            [object, archive::checkpoint_name(tenant, last)]
+        })
         .collect();
+    names.sort_unstable();
     assert_eq!(names, objects.names(), "{what}: each object is listed once");
     for (_, segment) in listed {
         assert_eq!(segment.status, Status::Verified, "{what}");
@@ -365,7 +419,7 @@ async fn a_store_that_does_not_lock_or_changes_what_it_holds_does_not_count() {
     objects.recover();
     let refused = run(&control, &archive, Reach::Full).await.unwrap_err();
     assert!(refused.to_string().contains("does not lock"), "{refused}");
-    let name = objects.names()[0].clone();
+    let name = segments(&objects, control.home())[0].clone();
     objects.tamper(&name, Some(b"something else".to_vec()));
     let refused = run(&control, &archive, Reach::Full).await.unwrap_err();
     assert_eq!(refused.code, Code::Integrity, "{refused}");
@@ -406,7 +460,13 @@ async fn a_restored_log_takes_over_what_the_archive_knows_and_goes_on() {
     let ctx = || again.system_ctx(tenant, "archive");
     let archive = archive_in(&objects);
     archive
-        .run(again.ledger(), tenant, Reach::Head, &ctx, &mut |_| ())
+        .run(
+            (again.ledger(), &control.world.signer()),
+            tenant,
+            Reach::Head,
+            &ctx,
+            &mut |_| (),
+        )
         .await
         .unwrap();
     assert_eq!(objects.names(), before, "nothing is written a second time");
@@ -415,7 +475,7 @@ async fn a_restored_log_takes_over_what_the_archive_knows_and_goes_on() {
     // A ledger that lost entries which the archive holds is found.
     let short = MemoryStore::new();
     let part = Arc::new(TwinObjects::default());
-    for name in &before[..2] {
+    for name in &segments(&objects, tenant)[..2] {
         part.tamper(name, objects.peek(name));
     }
     restored(part.as_ref(), tenant, short.as_ref())
@@ -423,7 +483,13 @@ async fn a_restored_log_takes_over_what_the_archive_knows_and_goes_on() {
         .unwrap();
     let short = control.world.control(short).await.unwrap();
     let refused = archive
-        .run(short.ledger(), tenant, Reach::Full, &ctx, &mut |_| ())
+        .run(
+            (short.ledger(), &control.world.signer()),
+            tenant,
+            Reach::Full,
+            &ctx,
+            &mut |_| (),
+        )
         .await
         .unwrap_err();
     assert_eq!(refused.code, Code::Integrity);

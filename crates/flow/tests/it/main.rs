@@ -3,6 +3,7 @@
 //! checks of the test kit read the ledger and the simulated outside.
 
 mod archive;
+mod attested;
 mod bundle;
 mod chaos;
 mod checkpoints;

@@ -1,6 +1,7 @@
 //! What a segment holds: a range of entries with the large bodies that they
 //! refer to.
 
+use super::segment::Segment;
 use crate::bundle::line::{end_line, entry_line, object_line};
 use crate::entry::{Entry, Head};
 use crate::query::EntryQuery;
@@ -36,7 +37,7 @@ pub struct Outline {
     pub content: Digest,
     /// Large bodies in it.
     pub objects: u64,
-    /// The signed checkpoint that covers it.
+    /// The checkpoint of the log up to its last entry, as a signed note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
 }
@@ -89,7 +90,7 @@ impl<'a> Source<'a> {
                     Refusal::integrity(format!("entry {} of {}: {}", f.seq, self.tenant, f.what))
                         .hint("run `writ ledger verify`; what is damaged is not archived")
                 })?;
-                own_only &= entry.stream.kind() == "segment";
+                own_only &= is_own(entry);
                 lines.extend(entry_line(self.tenant, entry));
                 told.extend(references(&entry.payload).filter(|d| self.kept.contains(d)));
                 bytes = lines.len() + told.len() * OBJECT_BYTES_GUESS;
@@ -122,6 +123,22 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// Whether the entries after this position up to `last` tell of the archive
+    /// itself and of nothing else.
+    pub(super) async fn own_only(&self, mut beyond: u64, last: u64) -> Result<bool, StoreFault> {
+        while beyond < last {
+            let page = self.page(beyond, last).await?;
+            let Some(newest) = page.last() else {
+                return Ok(true);
+            };
+            if page.iter().any(|entry| !is_own(entry)) {
+                return Ok(false);
+            }
+            beyond = newest.seq;
+        }
+        Ok(true)
+    }
+
     async fn page(&self, beyond: u64, last: u64) -> Result<Vec<Entry>, StoreFault> {
         let query = EntryQuery {
             beyond_seq: Some(beyond),
@@ -140,6 +157,11 @@ impl<'a> Source<'a> {
         lines.extend(object_line(digest, &bytes));
         Ok(())
     }
+}
+
+/// Whether an entry tells of the archive itself.
+fn is_own(entry: &Entry) -> bool {
+    entry.stream.kind() == <Segment as kernel::Aggregate>::KIND
 }
 
 /// The digests of every large body of a log.

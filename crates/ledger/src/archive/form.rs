@@ -1,13 +1,18 @@
 //! The bytes of a segment: zstd around lines of canonical JSON, each ended by a
-//! line feed. The first line is the segment's header; what follows has the form
-//! of a bundle (docs/ledger-format.md): its head, when the segment has a
-//! checkpoint, then the entries, the large bodies in order of digest, and the
-//! end. `content` in the header is SHA-256 over all lines from the first entry
-//! on, so that it depends on the range alone.
+//! line feed (docs/ledger-format.md). The first line is the segment's header;
+//! what follows is a bundle under the checkpoint of the log up to the segment's
+//! last entry, so whoever verifies bundles verifies segments. A segment of the
+//! time before segments were signed lacks the bundle's head. `content` in the
+//! header is SHA-256 over all lines from the first entry on, so that it depends
+//! on the range alone.
 
 use super::content::Outline;
+use crate::bundle::Head as BundleHead;
 use crate::bundle::line::{end_line, parse_entry, parse_object};
+use crate::checkpoint::Checkpoint;
 use crate::entry::{Entry, Head};
+use crate::merkle::RangeRoot;
+use crate::note::Note;
 use crate::verify;
 use kernel::{Digest, Refusal, TenantId, json};
 use serde::{Deserialize, Serialize};
@@ -24,8 +29,6 @@ const LEVEL: i32 = 3;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    checkpoint: Option<String>,
     content: Digest,
     first: u64,
     format: String,
@@ -41,20 +44,48 @@ struct Header {
 pub(super) struct Decoded {
     /// What its header says, which was checked.
     pub outline: Outline,
+    /// The checkpoint that it carries, which its entries fit; who signed it was
+    /// not checked.
+    pub signed: Option<Carried>,
     /// Its entries, chained onto `outline.prev_hash`.
     pub entries: Vec<Entry>,
     /// Its large bodies.
     pub objects: Vec<(Digest, Vec<u8>)>,
 }
 
-/// Packs a content with its header.
+/// A checkpoint as an archive carries it.
+#[derive(Clone, Debug)]
+pub(super) struct Carried {
+    /// What was signed.
+    pub checkpoint: Checkpoint,
+    /// The signatures.
+    pub note: Note,
+}
+
+impl Carried {
+    /// The checkpoint in this note, which must be of this tenant's log.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn parse(tenant: TenantId, bytes: &[u8]) -> Result<Self, String> {
+        let note = Note::parse(bytes).map_err(|e| e.to_string())?;
+        let checkpoint = Checkpoint::parse(note.text()).map_err(|e| e.to_string())?;
+        if !checkpoint.origin.ends_with(&format!("/{tenant}")) {
+            let origin = checkpoint.origin.escape_debug();
+            return Err(format!("it is a checkpoint of the log `{origin}`"));
+        }
+        Ok(Self { checkpoint, note })
+    }
+}
+
+/// Packs a content with its header and the head of the bundle that it is.
 pub(super) fn encode(
     tenant: TenantId,
     outline: &Outline,
+    head: Option<&BundleHead>,
     lines: &[u8],
 ) -> Result<Vec<u8>, Refusal> {
     let header = json::canonical(&Header {
-        checkpoint: outline.checkpoint.clone(),
         content: outline.content,
         first: outline.first,
         format: SEGMENT_FORM.to_owned(),
@@ -66,6 +97,9 @@ pub(super) fn encode(
     })?;
     let mut bytes = header.into_bytes();
     bytes.push(b'\n');
+    if let Some(head) = head {
+        bytes.extend(head.to_line()?);
+    }
     bytes.extend_from_slice(lines);
     zstd::bulk::compress(&bytes, LEVEL)
         .map_err(|e| Refusal::unavailable(format!("a segment cannot be compressed: {e}")))
@@ -89,6 +123,7 @@ pub(super) fn decode(tenant: TenantId, bytes: &[u8]) -> Result<Decoded, String> 
     if header.tenant != tenant {
         return Err(format!("it is a segment of {}", header.tenant));
     }
+    let (head, content) = bundle_head(content)?;
     if Digest::of(content.as_bytes()) != header.content {
         return Err("its content does not have the recorded hash".into());
     }
@@ -99,9 +134,52 @@ pub(super) fn decode(tenant: TenantId, bytes: &[u8]) -> Result<Decoded, String> 
         last_hash: header.last_hash,
         content: header.content,
         objects: header.objects,
-        checkpoint: header.checkpoint,
+        checkpoint: head.as_ref().map(|head| head.checkpoint.clone()),
     };
-    read(tenant, outline, content)
+    let mut decoded = read(tenant, outline, content)?;
+    if let Some(head) = head {
+        decoded.signed = Some(carried(tenant, head, &decoded)?);
+    }
+    Ok(decoded)
+}
+
+/// The head of the bundle, where there is one, and the lines from the first
+/// entry on.
+fn bundle_head(text: &str) -> Result<(Option<BundleHead>, &str), String> {
+    // The first member of an entry's line is another one.
+    if !text.starts_with("{\"checkpoint\":") {
+        return Ok((None, text));
+    }
+    let (line, content) = first_line(text)?;
+    let head = BundleHead::parse(line).ok_or("its second line is not the head of a bundle")?;
+    Ok((Some(head), content))
+}
+
+/// The checkpoint of a segment, whose entries must give its root.
+fn carried(tenant: TenantId, head: BundleHead, decoded: &Decoded) -> Result<Carried, String> {
+    let outline = &decoded.outline;
+    let same = (head.tenant, head.first, head.last) == (tenant, outline.first, outline.last);
+    if !same || !head.keys.is_empty() {
+        return Err("the head of its bundle is of another segment".into());
+    }
+    let carried = Carried::parse(tenant, head.checkpoint.as_bytes())
+        .map_err(|what| format!("its checkpoint: {what}"))?;
+    let size = carried.checkpoint.size;
+    if size != outline.last {
+        return Err(format!(
+            "its checkpoint is of {size} entries, not of the {} up to its end",
+            outline.last
+        ));
+    }
+    let mut tree = RangeRoot::new(head.leaves(), size, head.proof)
+        .ok_or("its range proof does not have as many hashes as it must")?;
+    for entry in &decoded.entries {
+        tree.push(entry.hash);
+    }
+    if tree.root() != Some(carried.checkpoint.root) {
+        return Err("its entries do not give the root in its checkpoint".into());
+    }
+    Ok(carried)
 }
 
 fn unpack(bytes: &[u8]) -> Result<String, String> {
@@ -156,6 +234,7 @@ fn read(tenant: TenantId, outline: Outline, content: &str) -> Result<Decoded, St
     }
     Ok(Decoded {
         outline,
+        signed: None,
         entries,
         objects,
     })

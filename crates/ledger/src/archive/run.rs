@@ -3,13 +3,16 @@
 
 use super::content::{Content, Source};
 use super::segment::{self, LockKind, Segment, SegmentEvent, Status, Stored, Verified};
-use super::{form, object_name, range_of};
+use super::{checkpoint_name, form, object_name, range_of};
+use crate::bundle::{self, FORMAT};
+use crate::checkpoint::{Signer, log_keys};
 use crate::entry::Head;
 use crate::handle::Ledger;
+use crate::merkle::{Stored as StoredTiles, Tiles};
 use crate::query::{DocumentQuery, Order};
 use crate::store::Store;
 use kernel::port::{Lock, ObjectFault, Objects};
-use kernel::{Ctx, Digest, Refusal, Span, TenantId};
+use kernel::{Ctx, Digest, Refusal, Span, TenantId, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,26 +110,29 @@ impl Archive {
         Ok(head.seq.saturating_sub(last) >= self.settings.entries)
     }
 
-    /// Archives a log: goes on with what was begun, then seals what is new.
-    /// Gives the segments that it took to `verified`. `ctx` makes the
-    /// circumstances of each command.
+    /// Archives a log: goes on with what was begun, then seals what is new,
+    /// each segment under a checkpoint by `signer`. Gives the segments that it
+    /// took to `verified`. `ctx` makes the circumstances of each command.
     ///
     /// # Errors
-    /// When the object store or the ledger fails, the object store does not
+    /// When the object store or the ledger fails, the log cannot be signed, the object store does not
     /// lock, or holds something else than what this log would put there. What
     /// was reached stands in the record, and the next run goes on from it.
     pub async fn run(
         &self,
-        ledger: &Ledger,
+        (ledger, signer): (&Ledger, &Signer),
         tenant: TenantId,
         reach: Reach,
         ctx: &(dyn Fn() -> Ctx + Send + Sync),
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Vec<Segment>, Refusal> {
+        // Before the end is read: the first key is an entry of its own.
+        signer.ready(ledger, ctx()).await?;
         let end = ledger.store().head(tenant).await?.seq;
         let run = Run {
             archive: self,
             ledger,
+            signer,
             tenant,
             ctx,
             source: Source::open(ledger.store(), tenant).await?,
@@ -176,14 +182,15 @@ impl Archive {
 struct Run<'a> {
     archive: &'a Archive,
     ledger: &'a Ledger,
+    signer: &'a Signer,
     tenant: TenantId,
     ctx: &'a (dyn Fn() -> Ctx + Send + Sync),
     source: Source<'a>,
 }
 
 impl Run<'_> {
-    /// What the segment after `last` holds; `None` when nothing is to be
-    /// sealed.
+    /// What the segment after `last` holds, and its checkpoint; `None` when
+    /// nothing is to be sealed.
     async fn next(
         &self,
         last: Option<&Segment>,
@@ -195,15 +202,58 @@ impl Run<'_> {
             hash: segment.outline.last_hash,
         });
         if let Some(range) = self.found_after(head.seq, end).await? {
-            return self.source.read(head, range, true).await.map(Some);
+            let mut content = self.source.read(head, range, true).await?;
+            content.outline.checkpoint = self.carried(head.seq + 1, range).await?;
+            return Ok(Some(content));
         }
         let full = head.seq + self.archive.settings.entries;
         if head.seq >= end || (reach == Reach::Full && full > end) {
             return Ok(None);
         }
-        let content = self.source.read(head, full.min(end), false).await?;
-        // To archive only that something was archived would never end.
-        Ok((!content.own_only).then_some(content))
+        let mut content = self.source.read(head, full.min(end), false).await?;
+        let last = content.outline.last;
+        if content.own_only && self.source.own_only(last, end).await? {
+            // To archive only that something was archived would never end.
+            return Ok(None);
+        }
+        let note = self.signer.sign_at(self.ledger, (self.ctx)(), last).await?;
+        content.outline.checkpoint = Some(note.to_string());
+        Ok(Some(content))
+    }
+
+    /// The checkpoint that a segment in the object store carries already;
+    /// `None` when no key of this log signed it.
+    async fn carried(&self, first: u64, last: u64) -> Result<Option<String>, Refusal> {
+        let name = object_name(self.tenant, first, last);
+        let bytes = self.fetched(&name).await?;
+        let decoded = form::decode(self.tenant, &bytes)
+            .map_err(|what| Refusal::integrity(format!("`{name}` in the object store: {what}")))?;
+        let keys = log_keys(self.ledger.store(), self.tenant).await?.all()?;
+        let signed = decoded.signed.map(|carried| carried.note);
+        let signed = signed.filter(|note| note.verify(&keys).is_ok());
+        Ok(signed.map(|note| note.to_string()))
+    }
+
+    /// The head of the bundle that a segment is.
+    async fn bundle_head(&self, segment: &Segment) -> Result<Option<bundle::Head>, Refusal> {
+        let outline = &segment.outline;
+        let Some(checkpoint) = &outline.checkpoint else {
+            return Ok(None);
+        };
+        let (store, tenant) = (self.ledger.store(), self.tenant);
+        let mut head = bundle::Head {
+            checkpoint: checkpoint.clone(),
+            first: outline.first,
+            format: FORMAT.to_owned(),
+            // They would prove nothing.
+            keys: Vec::new(),
+            last: outline.last,
+            proof: Vec::new(),
+            tenant,
+        };
+        let mut tiles = Tiles::new(StoredTiles { store, tenant }, outline.last);
+        head.proof = tiles.beside(&head.leaves()).await?;
+        Ok(Some(head))
     }
 
     /// Where the segment that the object store holds after this position ends:
@@ -280,37 +330,60 @@ impl Run<'_> {
     async fn store(&self, segment: &Segment, lines: &[u8]) -> Result<Segment, Refusal> {
         let outline = &segment.outline;
         let name = object_name(self.tenant, outline.first, outline.last);
-        let mut bytes = form::encode(self.tenant, outline, lines)?;
-        let now = (self.ctx)().now;
-        let until = now.plus(self.archive.settings.keep);
-        let objects = self.archive.objects();
-        let put = self.archive.patiently(|| objects.put(&name, &bytes, until));
-        let mut least = until;
-        match put.await {
-            Ok(()) => {}
-            Err(ObjectFault::Exists(_)) => {
-                // Written before a crash, perhaps by another version of zstd.
-                bytes = self.fetched(&name).await?;
-                least = now;
-                self.check(&name, &bytes, segment)?;
-            }
-            Err(fault) => return Err(fault.into()),
+        let head = self.bundle_head(segment).await?;
+        let bytes = form::encode(self.tenant, outline, head.as_ref(), lines)?;
+        let put = self.put(&name, bytes).await?;
+        self.check(&name, &put.bytes, segment)?;
+        let (lock, until) = self.locked(&name, &put).await?;
+        if let Some(checkpoint) = &outline.checkpoint {
+            let beside = checkpoint_name(self.tenant, outline.last);
+            let put = self.put(&beside, checkpoint.clone().into_bytes()).await?;
+            same(&beside, &put.bytes, checkpoint)?;
+            self.locked(&beside, &put).await?;
         }
-        let lock = self.archive.patiently(|| objects.lock(&name)).await?;
-        let (lock, until) = match lock {
-            Lock::ReadOnly => (LockKind::ReadOnly, None),
-            Lock::Compliance(at) if at >= least => (LockKind::Compliance, Some(at)),
-            Lock::Compliance(_) | Lock::None => return Err(unlocked(&name)),
-        };
         let stored = Stored {
-            digest: Digest::of(&bytes),
-            bytes: bytes.len() as u64,
+            digest: Digest::of(&put.bytes),
+            bytes: put.bytes.len() as u64,
             object: name,
             lock,
             until,
         };
         self.advance(outline.first, SegmentEvent::Stored(stored))
             .await
+    }
+
+    /// Puts an object, or finds the one that was put before a crash, perhaps by
+    /// another version of zstd.
+    async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<Put, Refusal> {
+        let now = (self.ctx)().now;
+        let until = now.plus(self.archive.settings.keep);
+        let objects = self.archive.objects();
+        let put = self.archive.patiently(|| objects.put(name, &bytes, until));
+        match put.await {
+            Ok(()) => Ok(Put {
+                bytes,
+                least: until,
+            }),
+            Err(ObjectFault::Exists(_)) => Ok(Put {
+                bytes: self.fetched(name).await?,
+                least: now,
+            }),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// How the object store says that it locks what was put.
+    async fn locked(
+        &self,
+        name: &str,
+        put: &Put,
+    ) -> Result<(LockKind, Option<Timestamp>), Refusal> {
+        let objects = self.archive.objects();
+        match self.archive.patiently(|| objects.lock(name)).await? {
+            Lock::ReadOnly => Ok((LockKind::ReadOnly, None)),
+            Lock::Compliance(at) if at >= put.least => Ok((LockKind::Compliance, Some(at))),
+            Lock::Compliance(_) | Lock::None => Err(unlocked(name)),
+        }
     }
 
     async fn verify(&self, segment: &Segment) -> Result<Segment, Refusal> {
@@ -327,6 +400,10 @@ impl Run<'_> {
             .hint("look who else writes there; the segment does not count as verified"));
         }
         self.check(&stored.object, &bytes, segment)?;
+        if let Some(checkpoint) = &segment.outline.checkpoint {
+            let beside = checkpoint_name(self.tenant, segment.outline.last);
+            same(&beside, &self.fetched(&beside).await?, checkpoint)?;
+        }
         let event = SegmentEvent::Verified(Verified { digest });
         self.advance(segment.outline.first, event).await
     }
@@ -347,6 +424,14 @@ impl Run<'_> {
             Ok(decoded) if decoded.outline.content != segment.outline.content => {
                 "it holds something else than what was sealed".into()
             }
+            // What was taken over from an object may carry a checkpoint that
+            // this log's keys did not sign; it is not recorded then.
+            Ok(decoded)
+                if segment.outline.checkpoint.is_some()
+                    && decoded.outline.checkpoint != segment.outline.checkpoint =>
+            {
+                "it carries another checkpoint than the one that was sealed".into()
+            }
             Ok(_) => return Ok(()),
         };
         Err(
@@ -354,6 +439,24 @@ impl Run<'_> {
                 .hint("look who else writes there; the segment does not count as stored"),
         )
     }
+}
+
+/// What the object store holds under a name.
+struct Put {
+    bytes: Vec<u8>,
+    /// It must be locked until then at least.
+    least: Timestamp,
+}
+
+/// Checks that this is the checkpoint.
+fn same(name: &str, bytes: &[u8], checkpoint: &str) -> Result<(), Refusal> {
+    if bytes == checkpoint.as_bytes() {
+        return Ok(());
+    }
+    Err(Refusal::integrity(format!(
+        "`{name}` in the object store is another checkpoint"
+    ))
+    .hint("look who else writes there; the segment does not count as stored"))
 }
 
 /// The newest segment of a log.

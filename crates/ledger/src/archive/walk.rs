@@ -1,10 +1,10 @@
 //! Reading an archive with nothing else at hand: no database, no ledger. Each
 //! object is checked by itself and against its neighbours.
 
-use super::form::{self, Decoded};
-use super::range_of;
+use super::attest::{Attest, Trust};
+use super::form::{self, Carried, Decoded};
+use super::{range_of, size_of};
 use crate::entry::{Entry, Head};
-use crate::merkle::Frontier;
 use crate::rebuild::Rebuild;
 use crate::registry::Registry;
 use crate::store::Store;
@@ -39,6 +39,12 @@ pub struct Report {
     pub head: Digest,
     /// The root of the Merkle tree over the entries.
     pub root: Digest,
+    /// Checkpoints of which root and signature hold.
+    pub checkpoints: u64,
+    /// Entries that such a checkpoint covers, by a key that counts.
+    pub covered: u64,
+    /// The keys that count and have signed.
+    pub keys: Vec<String>,
     /// What is wrong; empty when nothing.
     pub faults: Vec<Fault>,
 }
@@ -67,6 +73,8 @@ pub struct Walk<'a> {
     objects: &'a dyn Objects,
     tenant: TenantId,
     names: VecDeque<String>,
+    /// The names of the checkpoints beside the segments.
+    checkpoints: Vec<String>,
     /// The end of what was walked; `None` for the hash after a segment that
     /// could not be read.
     seq: u64,
@@ -75,10 +83,22 @@ pub struct Walk<'a> {
 
 /// What a step of a walk came to.
 pub(super) enum Step {
-    /// Entries that follow what was walked before, and large bodies.
-    Next(Vec<Entry>, Vec<(Digest, Vec<u8>)>),
+    /// What follows what was walked before.
+    Next(Piece),
     /// Something is wrong.
     Fault(Fault),
+}
+
+/// What a segment adds to what was walked before.
+pub(super) struct Piece {
+    /// The segment's object.
+    object: String,
+    /// Entries.
+    entries: Vec<Entry>,
+    /// Large bodies.
+    objects: Vec<(Digest, Vec<u8>)>,
+    /// The checkpoint that it carries.
+    signed: Option<Carried>,
 }
 
 impl<'a> Walk<'a> {
@@ -89,10 +109,14 @@ impl<'a> Walk<'a> {
     pub async fn begin(objects: &'a dyn Objects, tenant: TenantId) -> Result<Self, Refusal> {
         // Names sort as their ranges do.
         let names = objects.list(&format!("{tenant}/")).await?;
+        let (checkpoints, names): (Vec<_>, Vec<_>) = names
+            .into_iter()
+            .partition(|name| size_of(tenant, name).is_some());
         Ok(Self {
             objects,
             tenant,
             names: names.into(),
+            checkpoints,
             seq: 0,
             hash: Some(Digest::ZERO),
         })
@@ -130,7 +154,7 @@ impl<'a> Walk<'a> {
             Some(range) => self.read(&name, range).await?,
         };
         Ok(Some(match done {
-            Ok((entries, objects)) => Step::Next(entries, objects),
+            Ok(piece) => Step::Next(piece),
             Err(what) => {
                 if let Some((_, last)) = range
                     && last > self.seq
@@ -143,15 +167,11 @@ impl<'a> Walk<'a> {
         }))
     }
 
-    #[allow(
-        clippy::type_complexity,
-        reason = "entries and large bodies, or what is wrong"
-    )]
     async fn read(
         &mut self,
         name: &str,
         range: (u64, u64),
-    ) -> Result<Result<(Vec<Entry>, Vec<(Digest, Vec<u8>)>), String>, Refusal> {
+    ) -> Result<Result<Piece, String>, Refusal> {
         let Some(bytes) = self.objects.get(name).await? else {
             return Ok(Err("it is listed, but cannot be read".into()));
         };
@@ -159,19 +179,11 @@ impl<'a> Walk<'a> {
             Ok(decoded) => decoded,
             Err(what) => return Ok(Err(what)),
         };
-        Ok(self.follow(range, decoded))
+        Ok(self.follow(name, range, decoded))
     }
 
     /// The entries of this segment beyond what was walked.
-    #[allow(
-        clippy::type_complexity,
-        reason = "entries and large bodies, or what is wrong"
-    )]
-    fn follow(
-        &mut self,
-        range: (u64, u64),
-        decoded: Decoded,
-    ) -> Result<(Vec<Entry>, Vec<(Digest, Vec<u8>)>), String> {
+    fn follow(&mut self, name: &str, range: (u64, u64), decoded: Decoded) -> Result<Piece, String> {
         let outline = &decoded.outline;
         if (outline.first, outline.last) != range {
             return Err(format!(
@@ -201,12 +213,17 @@ impl<'a> Walk<'a> {
             .entries
             .into_iter()
             .filter(|entry| entry.seq > before);
-        Ok((new.collect(), decoded.objects))
+        Ok(Piece {
+            object: name.to_owned(),
+            entries: new.collect(),
+            objects: decoded.objects,
+            signed: decoded.signed,
+        })
     }
 }
 
-/// Verifies the archive of a log from its first entry on. `progress` hears how
-/// many entries are done.
+/// Verifies the archive of a log from its first entry on, and that it is the
+/// log that was signed. `progress` hears how many entries are done.
 ///
 /// # Errors
 /// When the object store does not answer; what is wrong with the archive is in
@@ -214,76 +231,92 @@ impl<'a> Walk<'a> {
 pub async fn verify(
     objects: &dyn Objects,
     tenant: TenantId,
+    trust: &Trust,
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Report, Refusal> {
     let mut walk = Walk::begin(objects, tenant).await?;
-    let mut frontier = Frontier::default();
-    let mut report = Report {
-        tenant,
-        segments: 0,
-        entries: 0,
-        head: Digest::ZERO,
-        root: frontier.root(),
-        faults: Vec::new(),
-    };
+    let (mut attest, mut faults) = Attest::begin(objects, &walk.checkpoints, tenant, trust).await?;
+    let (mut segments, mut entries) = (0, 0);
     if walk.left() == 0 {
-        report.faults.push(Fault {
+        faults.push(Fault {
             object: None,
             what: "the archive holds no segment of this log".into(),
         });
     }
-    while let Some(step) = walk.step().await? {
+    while faults.len() < FAULTS_MAX
+        && let Some(step) = walk.step().await?
+    {
         match step {
-            Step::Fault(fault) => report.faults.push(fault),
-            Step::Next(entries, _) => {
-                report.segments += 1;
-                report.entries += entries.len() as u64;
-                if report.faults.is_empty() {
-                    for entry in &entries {
-                        frontier.push(entry.hash, entry.at);
-                        report.head = entry.hash;
-                    }
-                }
-                progress(report.entries);
+            Step::Fault(fault) => {
+                attest.broken();
+                faults.push(fault);
+            }
+            Step::Next(piece) => {
+                segments += 1;
+                entries += piece.entries.len() as u64;
+                faults.extend(attest.take(&piece.object, &piece.entries, piece.signed));
+                progress(entries);
             }
         }
-        if report.faults.len() >= FAULTS_MAX {
-            break;
-        }
-        // The tiles that have grown are not kept here.
-        drop(frontier.take_grown());
     }
-    report.root = frontier.root();
-    Ok(report)
+    let (attested, at_the_end) = attest.end(walk.seq);
+    faults.extend(at_the_end);
+    faults.truncate(FAULTS_MAX);
+    Ok(Report {
+        tenant,
+        segments,
+        entries,
+        head: attested.head,
+        root: attested.root,
+        checkpoints: attested.checkpoints,
+        covered: attested.covered,
+        keys: attested.signers.iter().map(ToString::to_string).collect(),
+        faults,
+    })
 }
 
-/// Restores a log from its archive into a store.
+/// Restores a log from its archive into a store, if it is the log that was
+/// signed.
 ///
 /// # Errors
 /// When anything is wrong with the archive, or the store holds another log.
 pub async fn restore(
     objects: &dyn Objects,
     tenant: TenantId,
-    store: &dyn Store,
-    registry: &Registry,
+    trust: &Trust,
+    (store, registry): (&dyn Store, &Registry),
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Head, Refusal> {
     let mut walk = Walk::begin(objects, tenant).await?;
+    let (mut attest, faults) = Attest::begin(objects, &walk.checkpoints, tenant, trust).await?;
+    none(tenant, faults)?;
     let mut rebuild = Rebuild::begin(store, registry, tenant).await?;
     while let Some(step) = walk.step().await? {
         match step {
-            Step::Next(entries, objects) => {
-                rebuild.keep(objects);
-                rebuild.take(&entries).await?;
+            Step::Next(piece) => {
+                none(
+                    tenant,
+                    attest.take(&piece.object, &piece.entries, piece.signed),
+                )?;
+                rebuild.keep(piece.objects);
+                rebuild.take(&piece.entries).await?;
                 progress(rebuild.head().seq);
             }
-            Step::Fault(Fault { object, what }) => {
-                let place = object.map_or_else(String::new, |name| format!("`{name}`: "));
-                return Err(Refusal::integrity(format!("{place}{what}"))
-                    .at(tenant)
-                    .hint("run `writ archive verify` for everything that is wrong"));
-            }
+            Step::Fault(fault) => none(tenant, vec![fault])?,
         }
     }
+    let (_, faults) = attest.end(walk.seq);
+    none(tenant, faults)?;
     rebuild.finish()
+}
+
+/// Refuses with the first fault.
+fn none(tenant: TenantId, faults: Vec<Fault>) -> Result<(), Refusal> {
+    let Some(Fault { object, what }) = faults.into_iter().next() else {
+        return Ok(());
+    };
+    let place = object.map_or_else(String::new, |name| format!("`{name}`: "));
+    Err(Refusal::integrity(format!("{place}{what}"))
+        .at(tenant)
+        .hint("run `writ archive verify` for everything that is wrong"))
 }

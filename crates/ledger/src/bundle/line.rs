@@ -43,7 +43,7 @@ impl Head {
     }
 
     /// The head in this line; `None` when it is none.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let head: Self = serde_json::from_str(text).ok()?;
         let fits = head.format == FORMAT && 1 <= head.first && head.first <= head.last;
         (fits && head.last <= SEQ_MAX).then_some(head)

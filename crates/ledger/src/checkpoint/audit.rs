@@ -5,6 +5,7 @@
 use super::Checkpoint;
 use super::keys::{LogKeyEvent, LogKeyStatus, LogKeys};
 use super::record::{CheckpointEvent, SignedEvent};
+use crate::archive::SegmentEvent;
 use crate::entry::Entry;
 use crate::merkle::{Frontier, TILE_WIDTH, Tile};
 use crate::note::{Note, Signature, VerifierKey};
@@ -17,6 +18,9 @@ use std::collections::BTreeMap;
 
 /// Entries read at a time: sixteen tiles.
 const PAGE: usize = 4_096;
+
+/// The kind of the entries that hold the checkpoints of segments.
+const SEALED: &str = "segment.sealed";
 
 /// What the audit found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +129,19 @@ impl Audit<'_> {
             let payload = serde_json::from_str(&entry.payload).unwrap_or_default();
             let done = if entry.stream.kind() == LogKeys::KIND {
                 fold_key(keys.take(), &entry, &payload).map(|next| keys = Some(next))
+            } else if SegmentEvent::KINDS.contains(&entry.kind.as_str()) {
+                sealed_under(keys.as_ref(), &entry, &payload).map(|sealed| {
+                    if let Some(checkpoint) = sealed {
+                        self.report.checkpoints += 1;
+                        claims.push(Claim {
+                            size: checkpoint.size,
+                            root: checkpoint.root,
+                            seq: entry.seq,
+                            entry: Some(entry.id),
+                            by: "the checkpoint of a segment",
+                        });
+                    }
+                })
             } else {
                 match CheckpointEvent::decode(&entry.kind, &payload) {
                     Err(e) => Err(e.message),
@@ -158,7 +175,8 @@ impl Audit<'_> {
     /// The entries about keys and checkpoints, in order.
     async fn own_entries(&self, end: u64) -> Result<Vec<Entry>, StoreFault> {
         let mut found = Vec::new();
-        for kind in LogKeyEvent::KINDS.iter().chain(CheckpointEvent::KINDS) {
+        let kinds = LogKeyEvent::KINDS.iter().chain(CheckpointEvent::KINDS);
+        for kind in kinds.chain(&[SEALED]) {
             let mut beyond_seq = 0;
             loop {
                 let query = EntryQuery {
@@ -303,6 +321,34 @@ fn signed_by(keys: Option<&LogKeys>, signed: &SignedEvent) -> Result<Note, Strin
         Ok(note)
     } else {
         Err("a checkpoint's note says something else than its entry".to_owned())
+    }
+}
+
+/// The checkpoint under which a segment was sealed; none in a segment of the
+/// time before they were signed.
+fn sealed_under(
+    keys: Option<&LogKeys>,
+    entry: &Entry,
+    payload: &serde_json::Value,
+) -> Result<Option<Checkpoint>, String> {
+    let event = SegmentEvent::decode(&entry.kind, payload).map_err(|e| e.message)?;
+    let SegmentEvent::Sealed(sealed) = event else {
+        return Ok(None);
+    };
+    let Some(note) = sealed.outline.checkpoint else {
+        return Ok(None);
+    };
+    let note = Note::parse(note.as_bytes()).map_err(|e| e.to_string())?;
+    let text = Checkpoint::parse(note.text()).map_err(|e| e.to_string())?;
+    // A segment that was taken over after a restore may be signed by a key
+    // that was retired since.
+    let keys = keys.map_or_else(|| Ok(Vec::new()), LogKeys::all);
+    let keys = keys.map_err(|e| e.message)?;
+    let of_log = keys.iter().filter(|k| k.name().as_str() == text.origin);
+    note.verify(of_log).map_err(|e| e.to_string())?;
+    match text.size == sealed.outline.last {
+        true => Ok(Some(text)),
+        false => Err("a segment's checkpoint is not that of its end".to_owned()),
     }
 }
 

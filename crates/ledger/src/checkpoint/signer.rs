@@ -13,6 +13,7 @@ use kernel::port::{Entropy, PrivateFiles};
 use kernel::{Aggregate, Ctx, Digest, Refusal, StreamId, TenantId};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// Entries read at a time when looking for news.
 const NEWS_PAGE: usize = 64;
@@ -25,6 +26,8 @@ pub struct Signer {
     files: Arc<dyn PrivateFiles>,
     entropy: Arc<dyn Entropy>,
     log: LogName,
+    /// Held while what was signed last is read and written again.
+    at_work: Arc<Mutex<()>>,
 }
 
 /// What signing came to.
@@ -104,6 +107,38 @@ impl Signer {
             files,
             entropy,
             log,
+            at_work: Arc::default(),
+        }
+    }
+
+    /// Sees to it that the log has a key that signs.
+    ///
+    /// # Errors
+    /// When its file is missing or cannot be written, or the ledger refuses.
+    pub async fn ready(&self, ledger: &Ledger, ctx: Ctx) -> Result<(), Refusal> {
+        self.key(ledger, ctx).await.map(drop)
+    }
+
+    /// Signs the tree as it was at `size` entries. Nothing is recorded here:
+    /// it is for whoever records it with what it is about.
+    ///
+    /// # Errors
+    /// As [`Signer::sign`], and when the log is not that long.
+    pub async fn sign_at(&self, ledger: &Ledger, ctx: Ctx, size: u64) -> Result<Note, Refusal> {
+        let (store, tenant) = (ledger.store(), ctx.tenant);
+        let key = self.key(ledger, ctx).await?;
+        let last = checkpoints(store, tenant).await?;
+        let (_, note) = self
+            .signed(store, tenant, &key, last.latest(), Some(size))
+            .await?;
+        Ok(note)
+    }
+
+    /// The key that signs; the first one is made.
+    async fn key(&self, ledger: &Ledger, ctx: Ctx) -> Result<SigningKey, Refusal> {
+        match log_keys(ledger.store(), ctx.tenant).await?.active()? {
+            Some(public) => self.load(ctx.tenant, &public).await,
+            None => self.generate(ledger, ctx, None, "").await,
         }
     }
 
@@ -135,31 +170,11 @@ impl Signer {
         if store.head(tenant).await?.seq == 0 {
             return Ok(Outcome::Empty);
         }
-        let key = match log_keys(store, tenant).await?.active()? {
-            Some(public) => self.load(tenant, &public).await?,
-            None => {
-                let ctx = self.another(&ctx);
-                self.generate(ledger, ctx, None, "").await?
-            }
-        };
+        let key = self.key(ledger, self.another(&ctx)).await?;
         // Read after the key was made, so that the checkpoint covers it.
-        let size = store.head(tenant).await?.seq;
-        let mut tiles = Tiles::new(Stored { store, tenant }, size);
-        let root = tiles.root().await?;
-        let before = last.as_ref().map(|last| (last.size, last.root));
-        let remembered = self.remembered(tenant, key.verifier()).await?;
-        for (old, old_root) in before.into_iter().chain(remembered) {
-            extends(&mut tiles, old, old_root).await?;
-        }
-        let checkpoint = Checkpoint::new(key.verifier().name(), size, root);
-        // INVARIANT(one-tree-per-key): what is about to be signed is on disk
-        // beside the key before there is a signature, so that a database that
-        // was set back cannot have another tree signed by the same key.
-        self.remember(tenant, key.verifier(), &checkpoint).await?;
-        let text = checkpoint.to_string();
-        let fault = |e| Refusal::integrity(format!("the checkpoint: {e}"));
-        let mut note = Note::new(text.clone()).map_err(fault)?;
-        note.add(key.sign(&text, 0));
+        let (checkpoint, note) = self
+            .signed(store, tenant, &key, last.as_ref(), None)
+            .await?;
         let (public, last) = (key.verifier().clone(), last.map(|last| last.size));
         let done = ledger
             .run(ctx, move |unit| {
@@ -167,6 +182,45 @@ impl Signer {
             })
             .await?;
         Ok(Outcome::Signed(done.answer))
+    }
+
+    /// The checkpoint of this size, or of the whole log, signed; the log must
+    /// extend what was signed before.
+    async fn signed(
+        &self,
+        store: &dyn Store,
+        tenant: TenantId,
+        key: &SigningKey,
+        last: Option<&Signed>,
+        size: Option<u64>,
+    ) -> Result<(Checkpoint, Note), Refusal> {
+        let _alone = self.at_work.lock().await;
+        let head = store.head(tenant).await?.seq;
+        let size = size.unwrap_or(head);
+        if size > head {
+            let what = format!("the log has {head} entries, not {size}");
+            return Err(Refusal::not_found(what));
+        }
+        let mut tiles = Tiles::new(Stored { store, tenant }, head);
+        let root = tiles.root_at(size).await?;
+        let before = last.map(|last| (last.size, last.root));
+        let remembered = self.remembered(tenant, key.verifier()).await?;
+        for (old, old_root) in before.into_iter().chain(remembered) {
+            extends(&mut tiles, old, old_root).await?;
+        }
+        let checkpoint = Checkpoint::new(key.verifier().name(), size, root);
+        // INVARIANT(one-tree-per-key): what is about to be signed is on disk
+        // beside the key before there is a signature, so that a database that
+        // was set back cannot have another tree signed by the same key. What
+        // is remembered already vouches for every smaller tree.
+        if remembered.is_none_or(|(largest, _)| largest < size) {
+            self.remember(tenant, key.verifier(), &checkpoint).await?;
+        }
+        let text = checkpoint.to_string();
+        let fault = |e| Refusal::integrity(format!("the checkpoint: {e}"));
+        let mut note = Note::new(text.clone()).map_err(fault)?;
+        note.add(key.sign(&text, 0));
+        Ok((checkpoint, note))
     }
 
     /// The same circumstances for another command: its ids must differ.

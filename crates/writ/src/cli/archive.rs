@@ -70,6 +70,15 @@ pub(crate) enum ArchiveCommand {
         /// asking a server
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
+        /// Name of this installation's logs, where a log has no key yet
+        #[arg(
+            long,
+            env = "WRIT_LOG_NAME",
+            value_name = "NAME",
+            default_value = "writ",
+            requires = "data"
+        )]
+        log_name: String,
     },
     /// List the segments that the ledger knows
     List {
@@ -77,12 +86,33 @@ pub(crate) enum ArchiveCommand {
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
     },
-    /// Check every segment with nothing but the archive at hand
-    Verify,
+    /// Check every segment, and that it is the log that was signed, with
+    /// nothing but the archive at hand
+    Verify(Trusted),
     /// Make a data directory from the archive alone
     Restore {
+        #[command(flatten)]
+        trusted: Trusted,
         /// The new data directory; one that is not empty is refused
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
     },
+}
+
+/// What the one who verifies an archive brings along.
+#[derive(Args, Debug)]
+pub(crate) struct Trusted {
+    /// Key of a log, `NAME+ID+BASE64`; may be given several times. Without one,
+    /// the keys count that the log names itself, which whoever wrote the whole
+    /// archive anew would have chosen
+    #[arg(long = "key", value_name = "KEY")]
+    pub(crate) keys: Vec<String>,
+    /// A checkpoint that was kept elsewhere: finds that the newest segments
+    /// were removed with their checkpoints; may be given several times
+    #[arg(long, value_name = "FILE", requires = "keys")]
+    pub(crate) kept: Vec<PathBuf>,
+    /// Take entries that no signed checkpoint covers: an archive of the time
+    /// before segments were signed
+    #[arg(long)]
+    pub(crate) uncovered: bool,
 }

@@ -4,13 +4,15 @@
 use super::backup::{Filling, bar, into_directory, restored};
 use super::offline::Directory;
 use super::{Json, items, print};
-use crate::cli::{ArchiveAt, ArchiveCommand};
+use crate::cli::{ArchiveAt, ArchiveCommand, Checkpoints, Trusted};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::{place, render};
 use kernel::port::{Clock as _, Entropy as _};
 use kernel::{Actor, Ctx, TenantId};
-use ledger::archive::{self, Reach, Segment};
+use ledger::archive::{self, Reach, Segment, Trust, Uncovered};
+use ledger::checkpoint;
+use ledger::note::VerifierKey;
 use ledger::{DocumentQuery, Ledger, Settings, Store};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -24,12 +26,15 @@ pub(crate) async fn run(
     command: ArchiveCommand,
 ) -> Result<(), Failure> {
     match command {
-        ArchiveCommand::Run { data: None } => {
+        ArchiveCommand::Run { data: None, .. } => {
             let answer = client.post("/v1/archive/run", &json!({})).await?;
             listed(output, &answer);
             Ok(())
         }
-        ArchiveCommand::Run { data: Some(data) } => sealed(output, at, &data).await,
+        ArchiveCommand::Run {
+            data: Some(data),
+            log_name,
+        } => sealed(output, at, &data, log_name).await,
         ArchiveCommand::List { data: None } => {
             listed(output, &client.get("/v1/archive").await?);
             Ok(())
@@ -43,9 +48,34 @@ pub(crate) async fn run(
             listed(output, &json!({ "items": found }));
             Ok(())
         }
-        ArchiveCommand::Verify => verified(output, at).await,
-        ArchiveCommand::Restore { data } => restore(output, at, &data).await,
+        ArchiveCommand::Verify(trusted) => verified(output, at, &trust(&trusted)?).await,
+        ArchiveCommand::Restore { trusted, data } => {
+            restore(output, at, &trust(&trusted)?, &data).await
+        }
     }
+}
+
+/// What was brought along, read and checked.
+fn trust(given: &Trusted) -> Result<Trust, Failure> {
+    let parse = |key: &String| {
+        VerifierKey::parse(key).map_err(|e| Failure::usage(format!("--key `{key}`: {e}")))
+    };
+    let keys: Vec<VerifierKey> = given.keys.iter().map(parse).collect::<Result<_, _>>()?;
+    let mut kept = Vec::new();
+    for file in &given.kept {
+        let named = |e: &dyn std::fmt::Display| format!("`{}`: {e}", file.display());
+        let bytes = std::fs::read(file).map_err(|e| Failure::failed(named(&e)))?;
+        let read = checkpoint::kept(&bytes, &keys).map_err(|e| Failure::failed(named(&e)));
+        kept.push(read?);
+    }
+    Ok(Trust {
+        keys,
+        kept,
+        uncovered: match given.uncovered {
+            true => Uncovered::Accepted,
+            false => Uncovered::Refused,
+        },
+    })
 }
 
 fn listed(output: Json, answer: &Value) {
@@ -76,10 +106,20 @@ async fn segments(store: &dyn Store, tenant: TenantId) -> Result<Vec<Value>, Fai
 }
 
 /// Archives every log of a data directory that no writ is using.
-async fn sealed(output: Json, at: &ArchiveAt, data: &Path) -> Result<(), Failure> {
+async fn sealed(
+    output: Json,
+    at: &ArchiveAt,
+    data: &Path,
+    log_name: String,
+) -> Result<(), Failure> {
     let archive = place::archive(at)?;
     // Opening makes what is not there, and there is nothing to archive then.
     drop(Directory::open(data).await?);
+    let asked = Checkpoints {
+        log_name,
+        ..Checkpoints::default()
+    };
+    let signer = crate::signing::signing(data, &asked)?.signer;
     let ledger = Ledger::open(
         Arc::new(Sqlite::open(data)?),
         flow::registry(),
@@ -98,7 +138,8 @@ async fn sealed(output: Json, at: &ArchiveAt, data: &Path) -> Result<(), Failure
             bar.set_length(progress.end);
             bar.set_position(progress.done);
         };
-        let run = archive.run(&ledger, tenant, Reach::Head, &ctx, &mut progress);
+        let signed = (&ledger, &signer);
+        let run = archive.run(signed, tenant, Reach::Head, &ctx, &mut progress);
         for segment in run.await? {
             done.push(value(&segment)?);
         }
@@ -126,14 +167,14 @@ async fn tenants(objects: &dyn kernel::port::Objects) -> Result<Vec<TenantId>, F
     Ok(tenants)
 }
 
-async fn verified(output: Json, at: &ArchiveAt) -> Result<(), Failure> {
+async fn verified(output: Json, at: &ArchiveAt, trust: &Trust) -> Result<(), Failure> {
     let objects = place::objects(at)?;
     let bar = bar("verifying", "entries");
     let mut reports = Vec::new();
     let mut fault = None;
     for tenant in tenants(objects.as_ref()).await? {
         let mut progress = |n| bar.set_position(n);
-        let report = archive::verify(objects.as_ref(), tenant, &mut progress).await?;
+        let report = archive::verify(objects.as_ref(), tenant, trust, &mut progress).await?;
         if let (None, Some(first)) = (&fault, report.faults.first()) {
             fault = Some(format!("tenant `{tenant}`: {}", named(first)));
         }
@@ -141,7 +182,11 @@ async fn verified(output: Json, at: &ArchiveAt) -> Result<(), Failure> {
     }
     bar.finish_and_clear();
     print(output, &json!({ "items": reports }), |a| {
-        items(a).iter().map(line).collect()
+        let mut text: String = items(a).iter().map(line).collect();
+        if trust.keys.is_empty() {
+            text.push_str(UNGIVEN);
+        }
+        text
     });
     match fault {
         None => Ok(()),
@@ -149,6 +194,10 @@ async fn verified(output: Json, at: &ArchiveAt) -> Result<(), Failure> {
             .hint("keep the archive as it is; what it lacks may be in the ledger or a backup")),
     }
 }
+
+/// What no given key means.
+const UNGIVEN: &str = "no --key was given: the keys are those that the logs name themselves, \
+                       which whoever wrote the whole archive anew would have chosen\n";
 
 fn named(fault: &archive::Fault) -> String {
     match &fault.object {
@@ -159,13 +208,18 @@ fn named(fault: &archive::Fault) -> String {
 
 fn line(report: &Value) -> String {
     let mut text = format!(
-        "{}  {} segments, {} entries  head {}  root {}\n",
+        "{}  {} segments, {} entries, {} of them under signed checkpoints  head {}  root {}\n",
         render::text(report, "tenant"),
         render::text(report, "segments"),
         render::text(report, "entries"),
+        render::text(report, "covered"),
         render::text(report, "head"),
         render::text(report, "root"),
     );
+    let keys = report.get("keys").and_then(Value::as_array);
+    for key in keys.into_iter().flatten().filter_map(Value::as_str) {
+        text.push_str(&format!("  signed by {key}\n"));
+    }
     let faults = report.get("faults").and_then(Value::as_array);
     for fault in faults.into_iter().flatten() {
         text.push_str(&format!(
@@ -177,7 +231,7 @@ fn line(report: &Value) -> String {
     text
 }
 
-async fn restore(output: Json, at: &ArchiveAt, data: &Path) -> Result<(), Failure> {
+async fn restore(output: Json, at: &ArchiveAt, trust: &Trust, data: &Path) -> Result<(), Failure> {
     let objects = place::objects(at)?;
     let tenants = tenants(objects.as_ref()).await?;
     let fill = |directory: PathBuf| -> Filling<'_> {
@@ -187,8 +241,8 @@ async fn restore(output: Json, at: &ArchiveAt, data: &Path) -> Result<(), Failur
             let bar = bar("restoring", "entries");
             for tenant in tenants {
                 let mut progress = |n| bar.set_position(n);
-                archive::restore(objects.as_ref(), tenant, &store, &registry, &mut progress)
-                    .await?;
+                let into = (&store as &dyn Store, &registry);
+                archive::restore(objects.as_ref(), tenant, trust, into, &mut progress).await?;
             }
             bar.finish_and_clear();
             Ok(store)
@@ -197,4 +251,115 @@ async fn restore(output: Json, at: &ArchiveAt, data: &Path) -> Result<(), Failur
     let logs = into_directory(data, fill).await?;
     restored(output, data, &logs);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Up;
+    use crate::up;
+
+    fn at(place: &Path) -> ArchiveAt {
+        ArchiveAt {
+            archive: Some(place.display().to_string()),
+            archive_entries: 2,
+            ..ArchiveAt::none()
+        }
+    }
+
+    fn trusted(keys: &[&str], kept: &[&Path]) -> Trusted {
+        Trusted {
+            keys: keys.iter().map(ToString::to_string).collect(),
+            kept: kept.iter().map(|path| path.to_path_buf()).collect(),
+            uncovered: false,
+        }
+    }
+
+    /// A data directory that writ has served.
+    async fn served(directory: &Path) {
+        let up = Up {
+            data: directory.to_owned(),
+            listen: "127.0.0.1:0".into(),
+            pack: Some("incident".into()),
+            allow_hosts: Vec::new(),
+            allow_private: false,
+            log: String::new(),
+            cache: None,
+            keyring: None,
+            checkpoints: Checkpoints::default(),
+            archive: ArchiveAt::none(),
+        };
+        let running = up::start(&up).await.unwrap();
+        running.stop().await.unwrap();
+    }
+
+    async fn outcome(at: &ArchiveAt, given: &Trusted) -> Result<(), String> {
+        let trust = trust(given).map_err(|failure| format!("{failure:?}"))?;
+        let done = verified(Json::Yes, at, &trust).await;
+        done.map_err(|failure| format!("{failure:?}"))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_archive_is_made_verified_with_its_key_and_restored() {
+        let place = tempfile::tempdir().unwrap();
+        let (data, folder) = (place.path().join("data"), place.path().join("archive"));
+        served(&data).await;
+        let at = at(&folder);
+        sealed(Json::Yes, &at, &data, "logs.example.com".into())
+            .await
+            .unwrap();
+        let store = Sqlite::open_read_only(&data).unwrap();
+        let tenant = store.tenants().await.unwrap()[0];
+        let keys = checkpoint::log_keys(&store, tenant).await.unwrap();
+        let key = keys.active().unwrap().unwrap();
+        assert!(key.name().as_str().starts_with("logs.example.com/"));
+        let key = key.to_string();
+        outcome(&at, &trusted(&[], &[])).await.unwrap();
+        outcome(&at, &trusted(&[&key], &[])).await.unwrap();
+        let said = outcome(&at, &trusted(&["x"], &[])).await.unwrap_err();
+        assert!(said.contains("--key `x`"), "{said}");
+
+        // The newest checkpoint is kept; its segment and itself are removed.
+        let names = objects_in(&folder.join(tenant.to_string()));
+        let [.., segment, newest] = names.as_slice() else {
+            panic!("{names:?}");
+        };
+        let kept = place.path().join("kept");
+        std::fs::copy(newest, &kept).unwrap();
+        outcome(&at, &trusted(&[&key], &[&kept])).await.unwrap();
+        let bytes = std::fs::read(segment).unwrap();
+        std::fs::remove_file(segment).unwrap();
+        let said = outcome(&at, &trusted(&[], &[])).await.unwrap_err();
+        assert!(said.contains("are missing"), "{said}");
+        let new = place.path().join("new");
+        let given = trust(&trusted(&[&key], &[])).unwrap();
+        assert!(restore(Json::Yes, &at, &given, &new).await.is_err());
+        assert!(!new.exists());
+        std::fs::remove_file(newest).unwrap();
+        outcome(&at, &trusted(&[&key], &[])).await.unwrap();
+        let said = outcome(&at, &trusted(&[&key], &[&kept])).await;
+        assert!(said.unwrap_err().contains("are missing"));
+
+        std::fs::write(segment, bytes).unwrap();
+        std::fs::copy(&kept, newest).unwrap();
+        restore(Json::Yes, &at, &given, &new).await.unwrap();
+        let restored = Sqlite::open_read_only(&new).unwrap();
+        let (old, new) = (store.head(tenant).await, restored.head(tenant).await);
+        assert!(new.unwrap().seq < old.unwrap().seq);
+    }
+
+    /// The files of a log, segments and checkpoints, by the position at which
+    /// they end.
+    fn objects_in(folder: &Path) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(folder).unwrap();
+        let mut paths: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+        let end = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let digits = name.split('.').next().unwrap();
+            let last = digits.rsplit('-').next().unwrap().to_owned();
+            (last, name.ends_with(".checkpoint"))
+        };
+        paths.sort_by_key(end);
+        paths
+    }
 }
