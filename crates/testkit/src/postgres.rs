@@ -10,12 +10,14 @@ use std::time::Duration;
 
 /// Makes, starts and ends a server as its standard input says; ends it and
 /// removes everything when the input ends, that is, with the other process.
+/// What follows the directory are settings of the server.
 const KEEPER: &str = r#"
-bin=$1 dir=$2 quiet=$dir/log
+bin=$1 dir=$2 quiet=$2/log
+shift 2
 trap '' INT TERM HUP
 run() {
     "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 \
-        -c shared_buffers=32MB -c log_min_messages=fatal >>"$quiet" 2>&1 &
+        -c shared_buffers=32MB -c log_min_messages=fatal "$@" >>"$quiet" 2>&1 &
     pid=$!
 }
 start() {
@@ -33,7 +35,7 @@ start() {
 start
 while read -r order; do
     case $order in
-    kill) kill -KILL $pid; wait $pid 2>/dev/null; echo killed ;;
+    kill) kill -KILL $pid $(ps -o pid= --ppid $pid); wait $pid 2>/dev/null; echo killed ;;
     start) start ;;
     esac
 done
@@ -92,6 +94,15 @@ impl PostgresServer {
     /// installs it.
     #[must_use]
     pub fn start() -> Arc<Self> {
+        Self::start_with(&[])
+    }
+
+    /// As [`PostgresServer::start`], with settings (`name=value`).
+    ///
+    /// # Panics
+    /// When there is no PostgreSQL on this machine.
+    #[must_use]
+    pub fn start_with(settings: &[&str]) -> Arc<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("writ-postgres-{}-{count}", std::process::id());
@@ -104,6 +115,7 @@ impl PostgresServer {
             .args(["sh", "-c", KEEPER, "keeper"])
             .arg(&programs)
             .arg(&directory)
+            .args(settings.iter().flat_map(|setting| ["-c", setting]))
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -127,7 +139,8 @@ impl PostgresServer {
         Arc::new(server)
     }
 
-    /// Ends the server as a power cut would: no process gets to say a word.
+    /// Ends the server and all of its sessions at once: no process gets to say
+    /// a word.
     pub fn kill(&self) {
         self.keeper().order("kill", "killed");
     }
@@ -193,6 +206,26 @@ pub struct PostgresDatabase {
 }
 
 impl PostgresDatabase {
+    /// A database like this one, as soon as nobody is connected to it.
+    ///
+    /// # Panics
+    /// When somebody stays connected for half a minute.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let number = self.server.databases.fetch_add(1, Ordering::Relaxed);
+        let name = format!("writ_{number}");
+        let copy = format!(
+            "CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {} STRATEGY file_copy",
+            self.name
+        );
+        // The server itself waits five seconds for others to leave.
+        let copied = (0..6).any(|_| self.server.ask("admin", "postgres", &copy).is_ok());
+        assert!(copied, "somebody is connected to {}", self.name);
+        Self {
+            server: self.server.clone(),
+            name,
+        }
+    }
     /// Where it is, for writ: as the user who owns it.
     #[must_use]
     pub fn url(&self) -> String {
