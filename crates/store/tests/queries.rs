@@ -7,10 +7,11 @@ use kernel::{
     Actor, Aggregate, Category, Ctx, DirectiveId, Impossible, Stamp, StreamId, Subject, TenantId,
     Timestamp, TraceId,
 };
-use ledger::{Entry, EntryQuery, Ledger, Order, Registry, Settings, query};
+use ledger::{Entry, EntryQuery, Ledger, Order, Registry, Settings, Store, query};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::Sqlite;
+use store::{Postgres, Sqlite};
+use testkit::{PostgresDatabase, PostgresServer};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Said {
@@ -107,8 +108,29 @@ async fn append(ledger: &Ledger, command: u64, entries: u64) {
     done.await.unwrap();
 }
 
-async fn filled(directory: &std::path::Path, commands: u64, entries: u64) -> Ledger {
-    let store = Arc::new(Sqlite::open(directory).unwrap());
+/// Where the log of a test stands; it is gone with this.
+enum Place {
+    Sqlite(tempfile::TempDir),
+    Postgres(PostgresDatabase),
+}
+
+impl Place {
+    fn sqlite() -> Self {
+        Self::Sqlite(tempfile::tempdir().unwrap())
+    }
+    fn postgres() -> Self {
+        Self::Postgres(PostgresServer::shared().database())
+    }
+    async fn open(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Sqlite(directory) => Arc::new(Sqlite::open(directory.path()).unwrap()),
+            Self::Postgres(database) => Arc::new(Postgres::open(&database.url()).await.unwrap()),
+        }
+    }
+}
+
+async fn filled(place: &Place, commands: u64, entries: u64) -> Ledger {
+    let store = place.open().await;
     let registry = Registry::new([kernel::aggregate::Fold::of::<Thing>()]);
     let ledger = Ledger::open(store, registry, Settings::default()).unwrap();
     for command in 0..commands {
@@ -200,10 +222,18 @@ fn any(dice: &mut Dice, commands: u64, size: u64) -> EntryQuery {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_is_what_a_look_at_every_entry_gives() {
-    let directory = tempfile::tempdir().unwrap();
+    check_pages(Place::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_a_page_is_what_a_look_at_every_entry_gives() {
+    check_pages(Place::postgres()).await;
+}
+
+async fn check_pages(place: Place) {
     // More than a tile of the second level, so that spans of both are used.
     let (commands, entries) = (270, 256);
-    let ledger = filled(directory.path(), commands, entries).await;
+    let ledger = filled(&place, commands, entries).await;
     let all = everything(&ledger).await;
     assert_eq!(all.len() as u64, commands * entries);
     let mut answered = 0;
@@ -227,8 +257,16 @@ async fn a_page_is_what_a_look_at_every_entry_gives() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cursors_hold_while_others_write() {
-    let directory = tempfile::tempdir().unwrap();
-    let ledger = filled(directory.path(), 40, 20).await;
+    check_cursors(Place::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_cursors_hold_while_others_write() {
+    check_cursors(Place::postgres()).await;
+}
+
+async fn check_cursors(place: Place) {
+    let ledger = filled(&place, 40, 20).await;
     let before = everything(&ledger).await;
     let writers = {
         let ledger = ledger.clone();

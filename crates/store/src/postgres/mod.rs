@@ -6,6 +6,7 @@
 mod append;
 mod columns;
 mod connect;
+mod entries;
 mod fault;
 mod guards;
 mod listen;
@@ -89,7 +90,7 @@ impl Store for Postgres {
         tenant: TenantId,
         query: &EntryQuery,
     ) -> Result<Vec<Entry>, StoreFault> {
-        read::entries(&self.pool, tenant, query).await
+        entries::page(&self.pool, tenant, query).await
     }
 
     async fn entry(&self, tenant: TenantId, id: EntryId) -> Result<Option<Entry>, StoreFault> {

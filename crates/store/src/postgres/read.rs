@@ -7,11 +7,10 @@ use super::fault::{fault, is_answer, is_echo};
 use super::row::{self, DOCUMENT_COLUMNS, ENTRY_COLUMNS};
 use deadpool_postgres::{Object, Pool};
 use futures_util::join;
-use kernel::names::Name as _;
 use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
 use ledger::entry::{Entry, Head};
 use ledger::merkle::{Span, Tile};
-use ledger::query::{DocumentQuery, EntryQuery, Order};
+use ledger::query::{DocumentQuery, Order};
 use ledger::store::{Document, Leaf, StoreFault};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
@@ -23,7 +22,7 @@ type Value = Box<dyn ToSql + Sync + Send>;
 pub(super) struct Question {
     /// Whose rows it is about; `None` for what stands above tenants.
     tenant: Option<TenantId>,
-    sql: String,
+    pub(super) sql: String,
     values: Vec<Value>,
 }
 
@@ -37,7 +36,7 @@ impl Question {
     }
 
     /// A question about a tenant, whose id is `$1`.
-    fn of(tenant: TenantId, sql: impl Into<String>) -> Self {
+    pub(super) fn of(tenant: TenantId, sql: impl Into<String>) -> Self {
         Self {
             tenant: Some(tenant),
             sql: sql.into(),
@@ -50,11 +49,16 @@ impl Question {
         self
     }
 
+    /// Adds a value; returns what stands for it.
+    pub(super) fn value<T: ToSql + Sync + Send + 'static>(&mut self, value: T) -> String {
+        self.values.push(Box::new(value));
+        format!("${}", self.values.len())
+    }
+
     /// Adds a condition whose value stands for `?`.
     fn and<T: ToSql + Sync + Send + 'static>(&mut self, sql: &str, value: Option<T>) {
         if let Some(value) = value {
-            self.values.push(Box::new(value));
-            let place = format!("${}", self.values.len());
+            let place = self.value(value);
             self.sql.push_str(" AND ");
             self.sql.push_str(&sql.replace('?', &place));
         }
@@ -65,9 +69,8 @@ impl Question {
             Order::Ascending => "ASC",
             Order::Descending => "DESC",
         };
-        self.values.push(Box::new(limit(rows)));
-        let place = self.values.len();
-        let tail = format!(" ORDER BY {column} {direction} LIMIT ${place}");
+        let place = self.value(limit(rows));
+        let tail = format!(" ORDER BY {column} {direction} LIMIT {place}");
         self.sql.push_str(&tail);
     }
 
@@ -115,7 +118,7 @@ impl Question {
         }
     }
 
-    async fn all<T>(
+    pub(super) async fn all<T>(
         self,
         pool: &Pool,
         read: impl Fn(&Row) -> Result<T, StoreFault>,
@@ -132,7 +135,7 @@ impl Question {
     }
 }
 
-fn limit(rows: usize) -> i64 {
+pub(super) fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
@@ -146,34 +149,6 @@ pub(super) async fn tenants(pool: &Pool) -> Result<Vec<TenantId>, StoreFault> {
     let question = Question::across("SELECT tenant FROM writ.logs ORDER BY tenant");
     let tenant = |row: &Row| row::value::<Uuid>(row, "tenant").map(TenantId);
     question.all(pool, tenant).await
-}
-
-pub(super) async fn entries(
-    pool: &Pool,
-    tenant: TenantId,
-    query: &EntryQuery,
-) -> Result<Vec<Entry>, StoreFault> {
-    let sql = format!("SELECT {ENTRY_COLUMNS} FROM writ.entries WHERE tenant = $1");
-    let mut question = Question::of(tenant, sql);
-    let (beyond, within) = match query.order {
-        Order::Ascending => ("seq > ?", "seq <= ?"),
-        Order::Descending => ("seq < ?", "seq >= ?"),
-    };
-    question.and(beyond, query.beyond_seq.map(integer));
-    question.and(within, query.until_seq.map(integer));
-    let stream = query.stream.as_ref().map(|s| s.as_str().to_owned());
-    question.and("stream = ?", stream);
-    question.and("kind = ?", query.kind.clone());
-    question.and("category = ?", query.category.map(|c| c.name()));
-    question.and("actor = ?", query.actor.as_ref().map(ToString::to_string));
-    let subject = query.subject.as_ref().map(ToString::to_string);
-    question.and("subject = ?", subject);
-    question.and("trace_id = ?", query.trace.map(super::columns::trace));
-    question.and("directive = ?", query.directive.map(|id| id.0));
-    question.and("at >= ?", query.from.map(Timestamp::as_micros));
-    question.and("at < ?", query.until.map(Timestamp::as_micros));
-    question.order("seq", query.order, query.limit);
-    question.all(pool, |row| row::entry(tenant, row)).await
 }
 
 pub(super) async fn entry(

@@ -21,6 +21,7 @@ enum Index {
     Actor,
     Trace,
     Subject,
+    SubjectActor,
     Directive,
 }
 
@@ -32,6 +33,10 @@ impl Index {
             Self::Actor => ("entries_actor", "actor = ? AND kind = ?"),
             Self::Trace => ("entries_trace", "trace_id = ?"),
             Self::Subject => ("entries_subject", "subject = ? AND kind = ?"),
+            Self::SubjectActor => (
+                "entries_subject_actor",
+                "subject = ? AND actor = ? AND kind = ?",
+            ),
             Self::Directive => ("entries_directive", "directive = ?"),
         }
     }
@@ -178,8 +183,11 @@ impl Key {
 
     /// A walk for each of these kinds, along an index that goes on with the
     /// kind.
-    fn by_kind(index: Index, key: i64, kinds: &[i64]) -> Self {
-        let walk = |kind: &i64| Walk::new(index, vec![key.into(), (*kind).into()]);
+    fn by_kind(index: Index, key: &[i64], kinds: &[i64]) -> Self {
+        let walk = |kind: &i64| {
+            let key = key.iter().chain([kind]).copied();
+            Walk::new(index, key.map(Value::from).collect())
+        };
         Self(kinds.iter().map(walk).collect())
     }
 
@@ -223,15 +231,20 @@ fn keys(
         let walk = |kind: &i64| Walk::new(Index::Kind, vec![(*kind).into()]);
         keys.push(Key(kinds.iter().map(walk).collect()));
     }
-    for (index, name) in [(Index::Subject, subject), (Index::Actor, actor)] {
-        let Some(name) = name else {
-            continue;
-        };
+    let index = match (&subject, &actor) {
+        (None, None) => return Ok(Some(keys)),
+        (Some(_), None) => Index::Subject,
+        (None, Some(_)) => Index::Actor,
+        (Some(_), Some(_)) => Index::SubjectActor,
+    };
+    let mut key = Vec::new();
+    for name in [subject, actor].into_iter().flatten() {
         let Some(number) = names::find_name(connection, log, &name)? else {
             return Ok(None);
         };
-        keys.push(Key::by_kind(index, number, &kinds));
+        key.push(number);
     }
+    keys.push(Key::by_kind(index, &key, &kinds));
     Ok(Some(keys))
 }
 
@@ -377,6 +390,10 @@ mod tests {
             (Index::Actor, "entries_actor (actor=? AND kind=?"),
             (Index::Trace, "entries_trace (trace_id=?"),
             (Index::Subject, "entries_subject (subject=? AND kind=?"),
+            (
+                Index::SubjectActor,
+                "entries_subject_actor (subject=? AND actor=? AND kind=?",
+            ),
             (Index::Directive, "entries_directive (directive=?"),
         ];
         let orders = [Order::Ascending, Order::Descending];

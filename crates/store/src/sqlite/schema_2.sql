@@ -76,6 +76,7 @@ CREATE INDEX entries_kind ON entries (kind);
 CREATE INDEX entries_actor ON entries (actor, kind);
 CREATE INDEX entries_trace ON entries (trace_id);
 CREATE INDEX entries_subject ON entries (subject, kind) WHERE subject IS NOT NULL;
+CREATE INDEX entries_subject_actor ON entries (subject, actor, kind) WHERE subject IS NOT NULL;
 CREATE INDEX entries_directive ON entries (directive) WHERE directive IS NOT NULL;
 
 CREATE TRIGGER entries_no_update BEFORE UPDATE ON entries
