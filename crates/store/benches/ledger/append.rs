@@ -1,10 +1,11 @@
 //! Durable appends by one or many producers, beside two ceilings of the same
 //! store in the same run: the very batches that the ledger wrote, written again
-//! by the store alone to a copy of the file as it was (same statements, same
+//! by the store alone to a copy of the log as it was (same statements, same
 //! groups, same durability, nothing decided, hashed or waited for), and rows
 //! of the same bytes into one bare table.
 
 use crate::numbers::{millis, quantile, rate, ratio};
+use crate::place::{Groups, Place};
 use crate::sample::{self, FILL_ENTRIES, Producer, TENANT};
 use async_trait::async_trait;
 use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
@@ -13,7 +14,6 @@ use ledger::merkle::{Span, Tile};
 use ledger::query::{DocumentQuery, EntryQuery};
 use ledger::row::{Rows, Seqs};
 use ledger::store::{Batch, Document, Leaf, Store, StoreFault};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -100,11 +100,11 @@ impl Store for Recording {
     }
 }
 
-/// Two directories with the same log: one for the ledger, one for its ceiling.
+/// Two places with the same log: one for the ledger, one for its ceiling.
 /// Whatever is appended to the one is appended to the other.
 pub(crate) struct Pair {
-    pub(crate) ledger: tempfile::TempDir,
-    pub(crate) ceiling: tempfile::TempDir,
+    pub(crate) ledger: Place,
+    pub(crate) ceiling: Place,
     /// The number of entries in the log, and of producers that there were.
     pub(crate) size: u64,
     pub(crate) producers: u64,
@@ -113,7 +113,7 @@ pub(crate) struct Pair {
 /// Appends with this many producers and prints the row.
 pub(crate) async fn level(pair: &mut Pair, producers: u64, commands: u64) {
     let store = Arc::new(Recording {
-        inner: Arc::new(crate::opened(pair.ledger.path()).await),
+        inner: pair.ledger.open().await,
         batches: Mutex::default(),
     });
     let ledger = sample::open(store.clone());
@@ -152,8 +152,11 @@ pub(crate) async fn level(pair: &mut Pair, producers: u64, commands: u64) {
     store.inner.flush().await.expect("a flush");
     drop((ledger, store));
     let per_commit = ratio(latencies.len(), groups.len() - 1);
-    let bare = bare_table(&groups);
-    let same = same_statements(pair.ceiling.path(), groups).await;
+    pair.ledger.settle().await;
+    let bare = pair.ceiling.bare_table(rows(&groups)).await;
+    pair.ceiling.settle().await;
+    let same = same_statements(&pair.ceiling, groups).await;
+    pair.ceiling.settle().await;
     println!(
         "  {producers:>9} {through:>12.0} {per_commit:>11.1} {:>9.3} {:>9.3} {same:>16.0} \
          {:>6.0}% {bare:>11.0} {:>6.0}%",
@@ -165,8 +168,8 @@ pub(crate) async fn level(pair: &mut Pair, producers: u64, commands: u64) {
 }
 
 /// The ledger's own batches, written again by the store alone.
-async fn same_statements(directory: &Path, groups: Vec<Vec<Batch>>) -> f64 {
-    let store = crate::opened(directory).await;
+async fn same_statements(place: &Place, groups: Vec<Vec<Batch>>) -> f64 {
+    let store = place.open().await;
     let entries: usize = groups.iter().flatten().map(|b| b.entries.len()).sum();
     let started = Instant::now();
     let mut first = Duration::ZERO;
@@ -176,45 +179,14 @@ async fn same_statements(directory: &Path, groups: Vec<Vec<Batch>>) -> f64 {
             first = started.elapsed();
         }
     }
-    rate(entries - 1, started.elapsed() - first)
+    let through = rate(entries - 1, started.elapsed() - first);
+    store.flush().await.expect("a flush");
+    through
 }
 
-/// Rows of the same bytes into one table with nothing but a key.
-fn bare_table(groups: &[Vec<Batch>]) -> f64 {
-    let directory = tempfile::tempdir().expect("a directory");
-    let mut connection =
-        rusqlite::Connection::open(directory.path().join("bare.db")).expect("open");
-    connection
-        .query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))
-        .expect("WAL");
-    connection
-        .pragma_update(None, "synchronous", "FULL")
-        .expect("full sync");
-    connection
-        .execute_batch("CREATE TABLE bare (seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT")
-        .expect("a table");
-    let rows: Vec<Vec<Vec<u8>>> = groups
-        .iter()
-        .map(|group| {
-            let entries = group.iter().flat_map(|b| &b.entries);
-            entries
-                .map(|e| [e.header(TENANT), e.payload.clone().into_bytes()].concat())
-                .collect()
-        })
-        .collect();
-    let count: usize = rows.iter().map(Vec::len).sum();
-    let started = Instant::now();
-    for group in rows {
-        let transaction = connection.transaction().expect("a transaction");
-        {
-            let mut insert = transaction
-                .prepare_cached("INSERT INTO bare (bytes) VALUES (?1)")
-                .expect("a statement");
-            for bytes in group {
-                insert.execute([bytes]).expect("an insert");
-            }
-        }
-        transaction.commit().expect("a commit");
-    }
-    rate(count, started.elapsed())
+/// Rows of the same bytes.
+fn rows(groups: &[Vec<Batch>]) -> Groups {
+    let bytes = |entry: &Entry| [entry.header(TENANT), entry.payload.clone().into_bytes()].concat();
+    let group = |group: &Vec<Batch>| group.iter().flat_map(|b| &b.entries).map(bytes).collect();
+    groups.iter().map(group).collect()
 }

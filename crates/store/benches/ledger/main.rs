@@ -2,9 +2,12 @@
 //! of the same store, queries by every key, proofs, verification, replay, the
 //! time to open, bytes per entry and peak memory.
 //!
-//! `cargo xtask bench ledger -- [--sizes 10000,100000] [--producers 1,16,64,256]
-//! [--commands 20000]`. Without arguments it takes a few minutes. The full set
-//! is `--sizes 10000,100000,1000000,10000000`; it needs 20 GB of disk.
+//! `cargo xtask bench ledger -- [--store sqlite|postgres|both]
+//! [--sizes 10000,100000] [--producers 1,16,64,256] [--commands 20000]
+//! [--parts read,check,append]`. Without arguments it takes a few minutes. The
+//! full set is `--sizes 10000,100000,1000000,10000000`; on SQLite it needs 20
+//! GB of disk, on PostgreSQL 40. PostgreSQL is a throwaway server of 1 GB of
+//! cache, reached by its socket; memory is that of this process alone.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -13,18 +16,19 @@
 
 mod append;
 mod numbers;
+mod place;
 mod reading;
 mod sample;
 
 use append::Pair;
 use numbers::{forget_peak, millis, peak_mib, rate, ratio};
+use place::Place;
 use sample::{FILL_ENTRIES, Producer};
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use store::Sqlite;
+use std::time::Instant;
 
 struct Arguments {
+    stores: Vec<fn() -> Place>,
+    parts: Vec<String>,
     sizes: Vec<u64>,
     producers: Vec<u64>,
     commands: u64,
@@ -33,6 +37,8 @@ struct Arguments {
 impl Arguments {
     fn read(mut words: impl Iterator<Item = String>) -> Self {
         let mut read = Self {
+            stores: vec![Place::sqlite, Place::postgres],
+            parts: ["read", "check", "append"].map(str::to_owned).to_vec(),
             sizes: vec![10_000, 100_000, 1_000_000],
             producers: vec![1, 16, 64, 256],
             commands: 20_000,
@@ -44,20 +50,36 @@ impl Arguments {
                 .expect("numbers, with commas between")
         };
         while let Some(word) = words.next() {
-            let mut value = || numbers(&words.next().expect("a value after the flag"));
+            let mut value = || words.next().expect("a value after the flag");
             match word.as_str() {
-                "--sizes" => read.sizes = value(),
-                "--producers" => read.producers = value(),
-                "--commands" => read.commands = value().into_iter().sum(),
+                "--store" => read.stores = stores(&value()),
+                "--sizes" => read.sizes = numbers(&value()),
+                "--producers" => read.producers = numbers(&value()),
+                "--commands" => read.commands = numbers(&value()).into_iter().sum(),
+                "--parts" => read.parts = value().split(',').map(str::to_owned).collect(),
                 // What `cargo bench` itself adds.
                 "--bench" => {}
-                other => {
-                    panic!("`{other}` is no argument; there are --sizes, --producers, --commands")
-                }
+                other => panic!(
+                    "`{other}` is no argument; there are --store, --sizes, --producers, \
+                     --commands, --parts"
+                ),
             }
         }
         read.sizes.sort_unstable();
         read
+    }
+
+    fn asks_for(&self, part: &str) -> bool {
+        self.parts.iter().any(|asked| asked == part)
+    }
+}
+
+fn stores(name: &str) -> Vec<fn() -> Place> {
+    match name {
+        "sqlite" => vec![Place::sqlite],
+        "postgres" => vec![Place::postgres],
+        "both" => vec![Place::sqlite, Place::postgres],
+        other => panic!("`{other}` is no store; there are sqlite, postgres, both"),
     }
 }
 
@@ -67,46 +89,48 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
-    let directory = tempfile::tempdir().expect("a directory");
-    println!(
-        "payloads of about {} bytes; SQLite {}",
-        sample::TEXT_BYTES + 80,
-        rusqlite::version()
-    );
-    for size in &arguments.sizes {
-        runtime.block_on(at_size(directory.path(), *size, &arguments));
-    }
-}
-
-/// The store in this directory, as soon as the one before lets go of it.
-async fn opened(directory: &Path) -> Sqlite {
-    loop {
-        match Sqlite::open(directory) {
-            Ok(store) => return store,
-            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+    for store in &arguments.stores {
+        let place = store();
+        println!(
+            "\npayloads of about {} bytes; {} {}",
+            sample::TEXT_BYTES + 80,
+            place.name(),
+            place.version()
+        );
+        for size in &arguments.sizes {
+            runtime.block_on(at_size(&place, *size, &arguments));
         }
     }
 }
 
-async fn at_size(directory: &Path, size: u64, arguments: &Arguments) {
-    println!("\nSQLite, {size} entries");
-    fill(directory, size).await;
-    let ledger = sample::open(Arc::new(opened(directory).await));
+async fn at_size(place: &Place, size: u64, arguments: &Arguments) {
+    println!("\n{}, {size} entries", place.name());
+    fill(place, size).await;
+    place.settle().await;
+    report_bytes(place, size);
+    let ledger = sample::open(place.open().await);
     let head = ledger.store().head(sample::TENANT).await;
     let entries = head.expect("a head").seq;
-    forget_peak();
-    reading::ask(&ledger, entries).await;
-    println!("  {:<24} peak {} MiB", "queries", peak_mib());
-    reading::prove(&ledger, entries).await;
-    reading::check(&ledger).await;
+    if arguments.asks_for("read") {
+        forget_peak();
+        reading::ask(&ledger, entries).await;
+        println!("  {:<24} peak {} MiB", "queries", peak_mib());
+        reading::prove(&ledger, entries).await;
+    }
+    if arguments.asks_for("check") {
+        reading::check(&ledger).await;
+    }
     drop(ledger);
-    drop(opened(directory).await);
+    if !arguments.asks_for("append") {
+        return;
+    }
+    drop(place.open().await);
     // What the producers append must not stand in the log of the next size.
-    let work = copy(directory);
-    open(work.path(), entries).await;
-    drop(opened(work.path()).await);
+    let work = place.copy();
+    open(&work, entries).await;
+    work.settle().await;
     let mut pair = Pair {
-        ceiling: copy(work.path()),
+        ceiling: work.copy(),
         ledger: work,
         size: entries,
         producers: 0,
@@ -120,31 +144,16 @@ async fn at_size(directory: &Path, size: u64, arguments: &Arguments) {
     }
 }
 
-/// A copy of the store in this directory, which must not be open.
-fn copy(directory: &Path) -> tempfile::TempDir {
-    let beside = tempfile::tempdir().expect("a directory");
-    let file = store::sqlite::FILE_NAME;
-    std::fs::copy(directory.join(file), beside.path().join(file)).expect("a copy");
-    beside
-}
-
-async fn fill(directory: &Path, size: u64) {
+async fn fill(place: &Place, size: u64) {
     forget_peak();
     let began = Instant::now();
-    let store = Arc::new(opened(directory).await);
-    let before = ledger::Store::head(store.as_ref(), sample::TENANT).await;
-    let before = before.expect("a head").seq;
+    let store = place.open().await;
+    let before = store.head(sample::TENANT).await.expect("a head").seq;
     let ledger = sample::open(store.clone());
     sample::fill(&ledger, size).await;
-    let head = ledger
-        .store()
-        .head(sample::TENANT)
-        .await
-        .expect("a head")
-        .seq;
+    let head = store.head(sample::TENANT).await.expect("a head").seq;
     let took = began.elapsed();
-    ledger.store().flush().await.expect("a flush");
-    drop((ledger, store));
+    store.flush().await.expect("a flush");
     let added = usize::try_from(head - before).expect("small");
     println!(
         "  {:<24} {:.0} entries/s, {:.1} s, peak {} MiB",
@@ -153,20 +162,28 @@ async fn fill(directory: &Path, size: u64) {
         took.as_secs_f64(),
         peak_mib()
     );
-    drop(opened(directory).await);
-    let file = std::fs::metadata(directory.join(store::sqlite::FILE_NAME));
-    let bytes = usize::try_from(file.expect("a file").len()).expect("small");
-    let entries = usize::try_from(head).expect("small");
-    println!("  {:<24} {:.0}", "bytes per entry", ratio(bytes, entries));
+}
+
+fn report_bytes(place: &Place, size: u64) {
+    let size = usize::try_from(size).expect("small");
+    let per_entry = |bytes: u64| ratio(usize::try_from(bytes).expect("small"), size);
+    println!(
+        "  {:<24} {:.0}",
+        "bytes per entry",
+        per_entry(place.bytes())
+    );
+    for (name, bytes) in place.largest() {
+        println!("    {name:<22} {:.0}", per_entry(bytes));
+    }
 }
 
 /// How long it takes until the store is open, and until a first command that
 /// appends is durable.
-async fn open(directory: &Path, size: u64) {
+async fn open(place: &Place, size: u64) {
     let began = Instant::now();
-    let store = opened(directory).await;
+    let store = place.open().await;
     let opened = began.elapsed();
-    let ledger = sample::open(Arc::new(store));
+    let ledger = sample::open(store);
     let began = Instant::now();
     let producer = Producer {
         number: 0,
@@ -180,5 +197,4 @@ async fn open(directory: &Path, size: u64) {
         millis(began.elapsed())
     );
     ledger.store().flush().await.expect("a flush");
-    drop(ledger);
 }
