@@ -36,6 +36,24 @@ fn killed_workers_lose_and_invent_nothing() {
 }
 
 #[test]
+fn on_postgres_killed_workers_lose_and_invent_nothing() {
+    let kill = ["--store", "postgres", "--mode", "kill", "--cycles", "8"];
+    check(&kill, "kill: 8 cycles");
+}
+
+#[test]
+fn a_killed_postgres_loses_and_invents_nothing() {
+    let server = ["--store", "postgres", "--mode", "server", "--cycles", "6"];
+    check(&server, "server: 6 cycles");
+}
+
+#[test]
+fn on_postgres_a_worker_that_lies_is_found_out() {
+    let kill = ["--store", "postgres", "--mode", "kill", "--cycles", "20"];
+    check_sabotage("lie", &kill, "was acknowledged, and is lost");
+}
+
+#[test]
 fn a_power_cut_at_any_change_loses_and_invents_nothing() {
     check(&["--mode", "power", "--images", "150"], "power: 150 images");
 }

@@ -27,45 +27,83 @@ const TELL_EVERY: u64 = 50;
 
 /// What a run came to.
 #[derive(Default)]
-struct Count {
+pub(crate) struct Count {
     acks: u64,
     entries: u64,
     phases: BTreeMap<String, u64>,
 }
 
-/// Runs as many kills as planned.
+/// One store, which is tortured again and again.
+pub(crate) trait Life: Sized {
+    /// Starts a worker, does its harm, and asks the judges.
+    ///
+    /// # Errors
+    /// When a process cannot be started.
+    fn cycle(&mut self, dice: &mut Dice, checker: &mut Checker) -> Result<Harmed>;
+    /// Keeps what is there for whoever looks into a fault.
+    fn keep(self) -> PathBuf;
+}
+
+/// What came of a cycle.
+pub(crate) struct Harmed {
+    /// What was going on then.
+    pub(crate) phase: String,
+    /// What the judges found.
+    pub(crate) faults: Vec<String>,
+    /// Acknowledgements and entries of this store so far.
+    pub(crate) acks: u64,
+    pub(crate) entries: u64,
+}
+
+/// Runs as many kills of workers as planned.
 ///
 /// # Errors
 /// When a process cannot be started.
 pub(crate) fn run(plan: &Plan) -> Result<Vec<String>> {
+    lives(plan, "kill", |seed| Files::new(plan, seed))
+}
+
+/// Runs as many cycles as planned, each life of them on a store of its own.
+///
+/// # Errors
+/// When a process cannot be started.
+pub(crate) fn lives<L: Life>(
+    plan: &Plan,
+    name: &str,
+    mut make: impl FnMut(u64) -> Result<L>,
+) -> Result<Vec<String>> {
     let mut dice = Dice::new(plan.seed());
     let mut checker = Checker::start()?;
     let mut count = Count::default();
     let mut faults = Vec::new();
     let mut done = 0;
     while done < plan.cycles && faults.len() < FAULTS_MAX {
-        let mut life = Life::new(plan, dice.bits())?;
+        let mut life = make(dice.bits())?;
         let faults_before = faults.len();
+        let (mut acks, mut entries) = (0, 0);
         for _ in 0..LIFE.min(plan.cycles - done) {
-            let found = life.cycle(&mut dice, &mut checker, &mut count)?;
-            let at = format!("kill {done}");
-            faults.extend(found.into_iter().map(|fault| format!("{at}: {fault}")));
+            let harmed = life.cycle(&mut dice, &mut checker)?;
+            let at = format!("{name} {done}");
+            let found = harmed.faults.into_iter();
+            faults.extend(found.map(|fault| format!("{at}: {fault}")));
+            *count.phases.entry(harmed.phase).or_default() += 1;
+            (acks, entries) = (harmed.acks, harmed.entries);
             done += 1;
             if done.is_multiple_of(TELL_EVERY) {
-                println!("kill: {done} cycles, {} acks checked", count.acks);
+                println!("{name}: {done} cycles, {} acks checked", count.acks + acks);
             }
             if faults.len() >= FAULTS_MAX {
                 break;
             }
         }
-        count.acks += life.acks;
-        count.entries += life.entries;
+        count.acks += acks;
+        count.entries += entries;
         if faults.len() > faults_before {
             println!("kept: {}", life.keep().display());
         }
     }
     println!(
-        "kill: {done} cycles, {} acknowledgements and {} entries checked, killed while {:?}, \
+        "{name}: {done} cycles, {} acknowledgements and {} entries checked, killed while {:?}, \
          {} faults",
         count.acks,
         count.entries,
@@ -75,8 +113,8 @@ pub(crate) fn run(plan: &Plan) -> Result<Vec<String>> {
     Ok(faults)
 }
 
-/// One store and what was told of it.
-struct Life {
+/// A data directory and what was told of it.
+struct Files {
     directory: tempfile::TempDir,
     shim: PathBuf,
     told: Told,
@@ -86,7 +124,7 @@ struct Life {
     entries: u64,
 }
 
-impl Life {
+impl Files {
     fn new(plan: &Plan, seed: u64) -> Result<Self> {
         let directory = plan.directory()?;
         let shim = process::shim(directory.path())?;
@@ -102,59 +140,8 @@ impl Life {
         })
     }
 
-    fn keep(mut self) -> PathBuf {
-        self.directory.disable_cleanup(true);
-        self.directory.path().to_owned()
-    }
-
     fn store(&self) -> PathBuf {
         self.directory.path().join("root/data")
-    }
-
-    /// A worker, its death, and the judges.
-    fn cycle(
-        &mut self,
-        dice: &mut Dice,
-        checker: &mut Checker,
-        count: &mut Count,
-    ) -> Result<Vec<String>> {
-        let root = self.directory.path().join("root");
-        std::fs::create_dir_all(&root)?;
-        let again = self.told.again(dice);
-        let arguments = arguments(self.seed, self.told.next, COMMANDS, &again, self.lie);
-        let mut command = process::command(&self.store().to_string_lossy(), &arguments)?;
-        let ended = if dice.roll(2) == 0 {
-            let change = 2_f64.powf(dice.roll(CHANGES_DOUBLINGS_MAX) as f64 / 10.0);
-            command
-                .env("LD_PRELOAD", &self.shim)
-                .env("TORTURE_ROOT", &root)
-                .env("TORTURE_KILL_AT", format!("{change:.0}"));
-            Worker::start(command)?.end()?
-        } else {
-            // From 50 microseconds to 360 milliseconds, each doubling as likely.
-            let doublings = dice.roll(DOUBLINGS_MAX + 43) as f64 / 10.0 - 4.3;
-            let time = Duration::from_secs_f64(2_f64.powf(doublings) / 1000.0);
-            Worker::start(command)?.kill_after(time)?
-        };
-        let mut faults = Vec::new();
-        self.told.hear(&ended.told)?;
-        let phase = match self.told.phase.as_str() {
-            "" => "starting",
-            "opening" => "opening",
-            "open" => "working",
-            phase => phase,
-        };
-        *count.phases.entry(phase.to_owned()).or_default() += 1;
-        if !ended.killed() && !ended.status.success() {
-            faults.push(format!("a worker failed: {}", ended.status));
-        }
-        let copy = self.directory.path().join("copy");
-        if self.store().is_dir() {
-            copy_files(&self.store(), &copy)?;
-            faults.extend(self.judge(&copy, checker, dice.roll(2) == 0)?);
-            std::fs::remove_dir_all(&copy)?;
-        }
-        Ok(faults)
     }
 
     /// Both judges on a copy; the one that comes first recovers the files.
@@ -183,6 +170,52 @@ impl Life {
             faults.extend(proofs());
         }
         Ok(faults)
+    }
+}
+
+impl Life for Files {
+    fn cycle(&mut self, dice: &mut Dice, checker: &mut Checker) -> Result<Harmed> {
+        let root = self.directory.path().join("root");
+        std::fs::create_dir_all(&root)?;
+        let again = self.told.again(dice);
+        let arguments = arguments(self.seed, self.told.next, COMMANDS, &again, self.lie);
+        let mut command = process::command(&self.store().to_string_lossy(), &arguments)?;
+        let ended = if dice.roll(2) == 0 {
+            let change = 2_f64.powf(dice.roll(CHANGES_DOUBLINGS_MAX) as f64 / 10.0);
+            command
+                .env("LD_PRELOAD", &self.shim)
+                .env("TORTURE_ROOT", &root)
+                .env("TORTURE_KILL_AT", format!("{change:.0}"));
+            Worker::start(command)?.end()?
+        } else {
+            // From 50 microseconds to 360 milliseconds, each doubling as likely.
+            let doublings = dice.roll(DOUBLINGS_MAX + 43) as f64 / 10.0 - 4.3;
+            let time = Duration::from_secs_f64(2_f64.powf(doublings) / 1000.0);
+            Worker::start(command)?.kill_after(time)?
+        };
+        let mut faults = Vec::new();
+        self.told.hear(&ended.told)?;
+        let phase = self.told.phase_name();
+        if !ended.killed() && !ended.status.success() {
+            faults.push(format!("a worker failed: {}", ended.status));
+        }
+        let copy = self.directory.path().join("copy");
+        if self.store().is_dir() {
+            copy_files(&self.store(), &copy)?;
+            faults.extend(self.judge(&copy, checker, dice.roll(2) == 0)?);
+            std::fs::remove_dir_all(&copy)?;
+        }
+        Ok(Harmed {
+            phase,
+            faults,
+            acks: self.acks,
+            entries: self.entries,
+        })
+    }
+
+    fn keep(mut self) -> PathBuf {
+        self.directory.disable_cleanup(true);
+        self.directory.path().to_owned()
     }
 }
 

@@ -24,6 +24,7 @@ mod image;
 mod journal;
 mod kill;
 mod power;
+mod server;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -57,8 +58,20 @@ enum Mode {
     ReadOnly,
     /// Syncs fail, handles run out, permissions and directories go.
     Broken,
+    /// The database server is killed with all of its sessions, and started
+    /// again; only on PostgreSQL.
+    Server,
     /// All of them.
     All,
+}
+
+/// Where the ledger stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Store {
+    /// A data directory.
+    Sqlite,
+    /// A database of a throwaway server.
+    Postgres,
 }
 
 /// How a harness is broken on purpose, to see that it finds something.
@@ -77,10 +90,13 @@ enum Sabotage {
 /// How much, and what.
 #[derive(Clone, Debug, clap::Args)]
 struct Plan {
+    /// Where the ledger stands.
+    #[arg(long, value_enum, default_value = "sqlite")]
+    store: Store,
     /// What is done to the ledger.
     #[arg(long, value_enum, default_value = "all")]
     mode: Mode,
-    /// Kills of a worker.
+    /// Kills of a worker, or of a database server.
     #[arg(long, default_value_t = 1000)]
     cycles: u64,
     /// Images of a disk after a power cut.
@@ -142,15 +158,21 @@ fn run(plan: &Plan) -> Result<()> {
     println!("seed {}", plan.seed());
     let all = plan.mode == Mode::All;
     let mut faults = Vec::new();
-    let modes: [(Mode, Torture); 5] = [
-        (Mode::Kill, kill::run),
-        (Mode::Power, power::run),
-        (Mode::DiskFull, faults::full),
-        (Mode::ReadOnly, faults::read_only),
-        (Mode::Broken, faults::broken),
-    ];
+    let modes: &[(Mode, Torture)] = match plan.store {
+        Store::Sqlite => &[
+            (Mode::Kill, kill::run),
+            (Mode::Power, power::run),
+            (Mode::DiskFull, faults::full),
+            (Mode::ReadOnly, faults::read_only),
+            (Mode::Broken, faults::broken),
+        ],
+        Store::Postgres => &[(Mode::Kill, server::workers), (Mode::Server, server::run)],
+    };
+    if !all && modes.iter().all(|(mode, _)| *mode != plan.mode) {
+        bail!("`{:?}` is no torture of this store", plan.mode);
+    }
     for (mode, torture) in modes {
-        if all || plan.mode == mode {
+        if all || plan.mode == *mode {
             faults.extend(torture(plan)?);
         }
     }

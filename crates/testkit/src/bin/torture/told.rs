@@ -98,6 +98,16 @@ impl Told {
         }
     }
 
+    /// What the last worker was doing when it ended, in a word.
+    pub(crate) fn phase_name(&self) -> String {
+        match self.phase.as_str() {
+            "" => "starting",
+            "open" => "working",
+            phase => phase,
+        }
+        .to_owned()
+    }
+
     fn settle(&mut self, n: u64, fate: Fate) {
         if let Some((_, known)) = self.commands.get_mut(&n) {
             *known = fate;

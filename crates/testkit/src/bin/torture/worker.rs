@@ -26,7 +26,7 @@ const UNDER_WAY: usize = 1;
 /// What a worker does.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// The data directory.
+    /// The data directory, or the database's URL.
     #[arg(long)]
     pub(crate) store: String,
     /// Where the worker reports: a file or a pipe.
@@ -115,8 +115,11 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     Ok(())
 }
 
-/// Opens the store of this name: a directory for SQLite.
+/// Opens the store of this name: a URL for PostgreSQL, a directory for SQLite.
 pub(crate) async fn open(name: &str) -> Result<Arc<dyn Store>, ledger::StoreFault> {
+    if name.contains("://") {
+        return Ok(Arc::new(store::Postgres::open(name).await?));
+    }
     let directory = PathBuf::from(name);
     let opened = tokio::task::spawn_blocking(move || store::Sqlite::open(&directory)).await;
     let opened = opened.map_err(|e| ledger::StoreFault::Unavailable(e.to_string()))??;
