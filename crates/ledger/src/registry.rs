@@ -43,10 +43,20 @@ impl Registry {
         event: (&str, &Value),
         stamp: &Stamp,
     ) -> Result<Arc<dyn State>, Impossible> {
-        let fold = self
-            .folds
+        (self.fold(kind)?.step)(state, event.0, event.1, stamp)
+    }
+
+    /// The state of this kind with this body.
+    ///
+    /// # Errors
+    /// When the kind is unknown or the body is not one of its states.
+    pub fn parse(&self, kind: &str, body: &str) -> Result<Arc<dyn State>, Impossible> {
+        (self.fold(kind)?.parse)(body)
+    }
+
+    fn fold(&self, kind: &str) -> Result<&Fold, Impossible> {
+        self.folds
             .get(kind)
-            .ok_or_else(|| Impossible::new(format!("no aggregate is called `{kind}`")))?;
-        (fold.step)(state, event.0, event.1, stamp)
+            .ok_or_else(|| Impossible::new(format!("no aggregate is called `{kind}`")))
     }
 }

@@ -104,7 +104,7 @@ async fn a_bound_of_memory_changes_the_passes_and_nothing_else() {
     let whole = within(ledger.store(), usize::MAX).await;
     assert!(whole.is_equal(), "{whole:?}");
     assert_eq!((whole.entries, whole.passes), (150, 1));
-    for (memory, passes_min) in [(1, 40), (2_000, 10), (10_000, 3), (30_000, 2)] {
+    for (memory, passes_min) in [(1, 40), (1_000, 10), (4_000, 3), (8_000, 2)] {
         let bound = within(ledger.store(), memory).await;
         assert!(bound.passes >= passes_min, "{memory}: {}", bound.passes);
         let passes = whole.passes;

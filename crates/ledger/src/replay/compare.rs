@@ -1,21 +1,45 @@
 //! What replay built beside what storage holds, in order of name.
 
-use super::states::{Names, Rebuilt};
+use super::states::{Closed, Names, Rebuilt};
 use super::{DIFFERENCES_MAX, Difference, Source, stream};
+use crate::registry::Registry;
 use crate::store::{Document, StoreFault};
 use crate::verify::blocking;
 use kernel::{Digest, StreamId};
 use sha2::{Digest as _, Sha256};
 use std::iter::Peekable;
+use std::sync::Arc;
 use std::vec::IntoIter;
 
 /// States read from storage at a time.
 const PAGE: usize = 500;
 
+/// A state that replay built.
+pub(super) enum Made {
+    Open(Rebuilt),
+    Closed(Closed),
+}
+
+impl Made {
+    fn updated_seq(&self) -> u64 {
+        match self {
+            Self::Open(rebuilt) => rebuilt.updated_seq,
+            Self::Closed(closed) => closed.updated_seq,
+        }
+    }
+
+    fn open(self, registry: &Registry, stream: &StreamId) -> Result<Rebuilt, String> {
+        match self {
+            Self::Open(rebuilt) => Ok(rebuilt),
+            Self::Closed(closed) => closed.open(registry, stream.as_str()),
+        }
+    }
+}
+
 /// A stream with the state that replay built and the one that storage holds.
 pub(super) struct Pair {
     pub(super) stream: StreamId,
-    pub(super) rebuilt: Option<Rebuilt>,
+    pub(super) made: Option<Made>,
     /// `None` when nothing is to be compared; else what storage holds.
     pub(super) live: Option<Option<Document>>,
 }
@@ -44,16 +68,22 @@ impl Compared {
     }
 
     /// Hashes and compares these, which stand in order of name.
-    pub(super) fn take(mut self, pairs: impl IntoIterator<Item = Pair>) -> Self {
+    pub(super) fn take(
+        mut self,
+        registry: &Registry,
+        pairs: impl IntoIterator<Item = Pair>,
+    ) -> Self {
         for pair in pairs {
-            let live = pair.live.as_ref().and_then(Option::as_ref);
+            let Pair { stream, made, live } = pair;
             let seq = live
+                .as_ref()
+                .and_then(Option::as_ref)
                 .map(|live| live.updated_seq)
-                .or(pair.rebuilt.as_ref().map(|r| r.updated_seq));
-            if let Err(what) = self.one(&pair) {
+                .or(made.as_ref().map(Made::updated_seq));
+            if let Err(what) = self.one(registry, &stream, made, live.as_ref()) {
                 self.note(Difference {
                     seq,
-                    stream: Some(pair.stream.to_string()),
+                    stream: Some(stream.to_string()),
                     what,
                 });
             }
@@ -61,17 +91,23 @@ impl Compared {
         self
     }
 
-    fn one(&mut self, pair: &Pair) -> Result<(), String> {
-        let Some(rebuilt) = &pair.rebuilt else {
+    fn one(
+        &mut self,
+        registry: &Registry,
+        stream: &StreamId,
+        made: Option<Made>,
+        live: Option<&Option<Document>>,
+    ) -> Result<(), String> {
+        let Some(made) = made else {
             return Err("storage holds a state that no entry made".into());
         };
-        let made = rebuilt.document(&pair.stream)?;
+        let made = made.open(registry, stream)?.document(stream)?;
         self.states += 1;
         let head = format!("{}\n{}\n", made.stream, made.version);
         for part in [head.as_bytes(), made.body.as_bytes(), b"\n"] {
             self.hasher.update(part);
         }
-        match &pair.live {
+        match live {
             None => Ok(()),
             Some(None) => Err("storage holds no state of it".into()),
             Some(Some(live)) => same(&made, live),
@@ -102,51 +138,72 @@ fn same(made: &Document, live: &Document) -> Result<(), String> {
 pub(super) async fn with_live(
     source: &Source<'_>,
     names: &Names,
-    states: Vec<(StreamId, Rebuilt)>,
+    states: Vec<(Box<str>, Closed)>,
     mut compared: Compared,
 ) -> Result<Compared, StoreFault> {
-    let mut rebuilt = states.into_iter().peekable();
-    let mut after = before(&names.from);
+    let registry = Arc::new(source.registry.clone());
+    let mut states = states.into_iter().peekable();
+    let mut ahead = page(source, names, before(&names.from)).await?;
     loop {
-        let page = source
-            .store
-            .all_documents(source.tenant, after.as_ref(), PAGE)
-            .await?;
-        let is_last = page.len() < PAGE
-            || page.last().is_some_and(|last| {
-                let name = last.stream.as_str();
-                names.until.as_deref().is_some_and(|until| name >= until)
-            });
-        after = page.last().map(|last| last.stream.clone());
-        let mut pairs = Vec::with_capacity(page.len());
-        for live in page {
-            if names.hold(live.stream.as_str()) {
-                below(&mut rebuilt, Some(&live.stream), &mut pairs);
-                pairs.push(pair(source, &mut rebuilt, live, &mut compared).await?);
-            }
+        let Page { held, after } = ahead;
+        let mut pairs = Vec::with_capacity(held.len());
+        for live in held {
+            below(&mut states, Some(live.stream.as_str()), &mut pairs);
+            pairs.push(pair(source, &mut states, live, &mut compared).await?);
         }
-        if is_last {
-            below(&mut rebuilt, None, &mut pairs);
+        if after.is_none() {
+            below(&mut states, None, &mut pairs);
         }
-        compared = blocking(move || compared.take(pairs)).await?;
-        if is_last || compared.is_full() {
+        let registry = registry.clone();
+        let compare = blocking(move || compared.take(&registry, pairs));
+        let Some(after) = after else {
+            return compare.await;
+        };
+        let (next, done) = tokio::join!(page(source, names, Some(after)), compare);
+        (ahead, compared) = (next?, done?);
+        if compared.is_full() {
             return Ok(compared);
         }
     }
 }
 
+/// States that storage holds of some names, and the stream after which there
+/// may be more.
+struct Page {
+    held: Vec<Document>,
+    after: Option<StreamId>,
+}
+
+async fn page(
+    source: &Source<'_>,
+    names: &Names,
+    after: Option<StreamId>,
+) -> Result<Page, StoreFault> {
+    let store = source.store;
+    let mut held = store
+        .all_documents(source.tenant, after.as_ref(), PAGE)
+        .await?;
+    let beyond = |name: &str| names.until.as_deref().is_some_and(|until| name >= until);
+    let last = held.last().map(|last| last.stream.clone());
+    let after = last.filter(|last| held.len() == PAGE && !beyond(last.as_str()));
+    held.retain(|live| names.hold(live.stream.as_str()));
+    Ok(Page { held, after })
+}
+
 /// Hashes the states of these names; there is nothing to compare them with.
 pub(super) async fn alone(
-    states: Vec<(StreamId, Rebuilt)>,
+    source: &Source<'_>,
+    states: Vec<(Box<str>, Closed)>,
     compared: Compared,
 ) -> Result<Compared, StoreFault> {
+    let registry = source.registry.clone();
     blocking(move || {
-        let pairs = states.into_iter().map(|(stream, state)| Pair {
-            stream,
-            rebuilt: Some(state),
+        let pairs = states.into_iter().map(|(name, state)| Pair {
+            stream: StreamId::from_stored(&name),
+            made: Some(Made::Closed(state)),
             live: None,
         });
-        compared.take(pairs)
+        compared.take(&registry, pairs)
     })
     .await
 }
@@ -159,17 +216,15 @@ fn before(from: &str) -> Option<StreamId> {
     Some(StreamId::from_stored(chars.as_str())).filter(|name| !name.as_str().is_empty())
 }
 
-/// Moves the rebuilt states below this name, of which storage has none.
-fn below(
-    rebuilt: &mut Peekable<IntoIter<(StreamId, Rebuilt)>>,
-    name: Option<&StreamId>,
-    pairs: &mut Vec<Pair>,
-) {
-    let is_below = |(stream, _): &(StreamId, Rebuilt)| name.is_none_or(|name| stream < name);
-    while let Some((stream, state)) = rebuilt.next_if(is_below) {
+type States = Peekable<IntoIter<(Box<str>, Closed)>>;
+
+/// Moves the states below this name, of which storage has none.
+fn below(states: &mut States, until: Option<&str>, pairs: &mut Vec<Pair>) {
+    let is_below = |(name, _): &(Box<str>, Closed)| until.is_none_or(|until| **name < *until);
+    while let Some((name, state)) = states.next_if(is_below) {
         pairs.push(Pair {
-            stream,
-            rebuilt: Some(state),
+            stream: StreamId::from_stored(&name),
+            made: Some(Made::Closed(state)),
             live: Some(None),
         });
     }
@@ -177,25 +232,36 @@ fn below(
 
 async fn pair(
     source: &Source<'_>,
-    rebuilt: &mut Peekable<IntoIter<(StreamId, Rebuilt)>>,
+    states: &mut States,
     live: Document,
     compared: &mut Compared,
 ) -> Result<Pair, StoreFault> {
-    let found = rebuilt.next_if(|(stream, _)| *stream == live.stream);
-    let mut state = found.map(|(_, state)| state);
+    let stream = live.stream.clone();
+    let found = states.next_if(|(name, _)| **name == *stream.as_str());
+    let mut made = found.map(|(_, state)| Made::Closed(state));
     if live.updated_seq > source.end.seq {
-        let before = state.clone();
-        state = match stream::go_on(source, &live.stream, state, live.updated_seq).await? {
-            Ok(state) => state,
-            Err(difference) => {
-                compared.note(difference);
-                before
+        let state = made.take().map(|made| made.open(source.registry, &stream));
+        let before = match state.transpose() {
+            Ok(before) => before,
+            Err(what) => {
+                compared.note(Difference {
+                    seq: None,
+                    stream: Some(stream.to_string()),
+                    what,
+                });
+                None
             }
         };
+        let now = stream::go_on(source, &stream, before.clone(), live.updated_seq).await?;
+        let now = now.unwrap_or_else(|difference| {
+            compared.note(difference);
+            before
+        });
+        made = now.map(Made::Open);
     }
     Ok(Pair {
-        stream: live.stream.clone(),
-        rebuilt: state,
+        stream,
+        made,
         live: Some(Some(live)),
     })
 }

@@ -173,10 +173,16 @@ pub async fn by_plan(
             break;
         }
         names = pass.states.names.clone();
-        let states = pass.states.into_sorted();
+        let states = match blocking(|| pass.states.into_sorted()).await? {
+            Ok(states) => states,
+            Err(difference) => {
+                compared.note(difference);
+                break;
+            }
+        };
         compared = match plan.until_seq {
             None => compare::with_live(&source, &names, states, compared).await?,
-            Some(_) => compare::alone(states, compared).await?,
+            Some(_) => compare::alone(&source, states, compared).await?,
         };
         match names.until.take() {
             Some(until) if !compared.is_full() => names.from = until,

@@ -1,4 +1,7 @@
 //! The scratch store of a replay: states in memory, by stream, within a bound.
+//! States that are being folded are open, as the types that they are; when
+//! these have become many, they are closed: only their JSON is kept, which is
+//! a part of the size, and opened again when their stream goes on.
 
 use super::Difference;
 use crate::entry::Entry;
@@ -10,10 +13,15 @@ use kernel::{Actor, Stamp, StreamId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Bytes that a state takes beside its content and its name, about.
+/// Bytes that an open state takes beside its content and its name, about.
 const STATE_BYTES: usize = 400;
-/// How much larger than its JSON a state is in memory, about.
+/// How much larger than its JSON an open state is in memory, about.
 const STATE_FACTOR: usize = 3;
+/// Bytes that a closed state takes beside its JSON and its name, about: its
+/// place in the table, of which up to a half is free, and two allocations.
+const CLOSED_BYTES: usize = 150;
+/// The part of the memory that open states may take, as a divisor.
+const OPEN_PART: usize = 4;
 
 /// A state built by replay.
 #[derive(Clone)]
@@ -28,6 +36,58 @@ pub struct Rebuilt {
     pub state: Arc<dyn State>,
     /// Bytes of its JSON, about.
     json_bytes: usize,
+    /// Its JSON, while it is known.
+    body: Option<Box<str>>,
+}
+
+/// A closed state.
+pub(super) struct Closed {
+    version: u64,
+    created_seq: u64,
+    pub(super) updated_seq: u64,
+    body: Box<str>,
+}
+
+impl Closed {
+    fn of(rebuilt: &Rebuilt) -> Result<Self, String> {
+        let body = match &rebuilt.body {
+            Some(body) => body.clone(),
+            None => rebuilt.state.body().map_err(|e| e.to_string())?.into(),
+        };
+        Ok(Self {
+            version: rebuilt.version,
+            created_seq: rebuilt.created_seq,
+            updated_seq: rebuilt.updated_seq,
+            body,
+        })
+    }
+
+    /// Opens the state of this stream.
+    ///
+    /// # Errors
+    /// When the JSON that was made of a state does not make one.
+    pub(super) fn open(self, registry: &Registry, stream: &str) -> Result<Rebuilt, String> {
+        let state = registry
+            .parse(kind(stream), &self.body)
+            .map_err(|e| e.message)?;
+        Ok(Rebuilt {
+            version: self.version,
+            created_seq: self.created_seq,
+            updated_seq: self.updated_seq,
+            state,
+            json_bytes: self.body.len(),
+            body: Some(self.body),
+        })
+    }
+
+    fn weight(&self, name: &str) -> usize {
+        CLOSED_BYTES + self.body.len() + name.len()
+    }
+}
+
+/// The first part of a stream's name.
+fn kind(stream: &str) -> &str {
+    stream.split_once('/').map_or("", |(kind, _)| kind)
 }
 
 impl Rebuilt {
@@ -58,9 +118,8 @@ impl Rebuilt {
             entry: row.id,
             version: row.stream_version,
         };
-        let kind = row.stream.split_once('/').map_or("", |(kind, _)| kind);
         let state = registry
-            .step(kind, state, (row.kind, &payload), &stamp)
+            .step(kind(row.stream), state, (row.kind, &payload), &stamp)
             .map_err(|e| e.message)?;
         Ok(Self {
             version: row.stream_version,
@@ -68,6 +127,7 @@ impl Rebuilt {
             updated_seq: row.seq,
             json_bytes: json_bytes + row.payload.len(),
             state,
+            body: None,
         })
     }
 
@@ -85,6 +145,10 @@ impl Rebuilt {
     /// When the state has no canonical form.
     pub fn document(&self, stream: &StreamId) -> Result<Document, String> {
         let refs = self.state.refs();
+        let body = match &self.body {
+            Some(body) => body.to_string(),
+            None => self.state.body().map_err(|e| e.to_string())?,
+        };
         Ok(Document {
             stream: stream.clone(),
             version: self.version,
@@ -94,18 +158,21 @@ impl Rebuilt {
             subject: refs.subject,
             directive: refs.directive,
             due_at: self.state.due(),
-            body: self.state.body().map_err(|e| e.to_string())?,
+            body,
         })
     }
 
     /// Bytes that it takes in memory, about. Until it is measured again, a
     /// state is taken to have grown by every payload that went into it; it is
     /// measured each time that its version has doubled.
-    fn weigh(&mut self) -> usize {
+    fn measure(&mut self) {
         if self.version > 1 && self.version.is_power_of_two() {
             self.json_bytes = self.state.body().map_or(self.json_bytes, |b| b.len());
         }
-        STATE_BYTES + STATE_FACTOR * self.json_bytes
+    }
+
+    fn weight(&self, name: &str) -> usize {
+        STATE_BYTES + STATE_FACTOR * self.json_bytes + name.len()
     }
 }
 
@@ -123,15 +190,19 @@ impl Names {
 }
 
 /// The states of the streams whose names lie within a range. When they take
-/// more memory than allowed, the range is cut at the middle of the names, and
-/// the states beyond are dropped: another pass over the log builds them.
+/// more memory than allowed even if all of them are closed, the range is cut at
+/// the middle of the names, and the states beyond are dropped: another pass
+/// over the log builds them.
 pub(super) struct States {
     pub(super) names: Names,
     /// How often the range was cut.
     pub(super) cuts: u32,
-    states: HashMap<Box<str>, Rebuilt>,
+    /// A stream is in one of the two.
+    open: HashMap<Box<str>, Rebuilt>,
+    closed: HashMap<Box<str>, Closed>,
+    open_bytes: usize,
+    closed_bytes: usize,
     applied_seq: u64,
-    weight: usize,
     memory_bytes: usize,
 }
 
@@ -140,9 +211,11 @@ impl States {
         Self {
             names,
             cuts: 0,
-            states: HashMap::new(),
+            open: HashMap::new(),
+            closed: HashMap::new(),
+            open_bytes: 0,
+            closed_bytes: 0,
             applied_seq: 0,
-            weight: 0,
             memory_bytes,
         }
     }
@@ -169,47 +242,86 @@ impl States {
     }
 
     fn apply(&mut self, registry: &Registry, row: &Row<'_>) -> Result<(), String> {
-        let (name, before) = match self.states.remove_entry(row.stream) {
-            Some((name, before)) => (name, Some(before)),
-            None => (row.stream.into(), None),
-        };
-        let lighter = before.as_ref().map_or(0, |b| {
-            STATE_BYTES + STATE_FACTOR * b.json_bytes + name.len()
-        });
+        let (name, before) = self.take(registry, row.stream)?;
         let mut after = Rebuilt::step(before, registry, row)?;
-        self.weight += after.weigh() + name.len();
-        self.weight = self.weight.saturating_sub(lighter);
-        self.states.insert(name, after);
-        while self.weight > self.memory_bytes && self.states.len() > 1 {
+        after.measure();
+        self.open_bytes += after.weight(&name);
+        self.open.insert(name, after);
+        if self.open_bytes > self.memory_bytes / OPEN_PART {
+            self.close()?;
+        }
+        while self.open_bytes + self.closed_bytes > self.memory_bytes {
+            // A single state that is too large is kept all the same.
+            if self.open.len() + self.closed.len() <= 1 {
+                break;
+            }
             self.cut();
         }
         Ok(())
     }
 
+    /// Takes out the state of this stream, if there is one.
+    fn take(
+        &mut self,
+        registry: &Registry,
+        stream: &str,
+    ) -> Result<(Box<str>, Option<Rebuilt>), String> {
+        if let Some((name, before)) = self.open.remove_entry(stream) {
+            self.open_bytes = self.open_bytes.saturating_sub(before.weight(&name));
+            return Ok((name, Some(before)));
+        }
+        let Some((name, closed)) = self.closed.remove_entry(stream) else {
+            return Ok((stream.into(), None));
+        };
+        self.closed_bytes = self.closed_bytes.saturating_sub(closed.weight(&name));
+        let before = closed.open(registry, &name)?;
+        Ok((name, Some(before)))
+    }
+
+    /// Closes every open state.
+    fn close(&mut self) -> Result<(), String> {
+        for (name, state) in self.open.drain() {
+            let closed = Closed::of(&state)?;
+            self.closed_bytes += closed.weight(&name);
+            self.closed.insert(name, closed);
+        }
+        self.open_bytes = 0;
+        Ok(())
+    }
+
     /// Drops the states in the upper half of the names.
     fn cut(&mut self) {
-        let mut names: Vec<&str> = self.states.keys().map(AsRef::as_ref).collect();
+        let mut names: Vec<&str> = self
+            .open
+            .keys()
+            .chain(self.closed.keys())
+            .map(AsRef::as_ref)
+            .collect();
         let middle = names.len() / 2;
         let (_, middle, _) = names.select_nth_unstable(middle);
         let until: Box<str> = (*middle).into();
-        self.states.retain(|name, _| **name < *until);
-        self.states.shrink_to_fit();
-        self.weight = self
-            .states
-            .iter()
-            .map(|(name, s)| STATE_BYTES + STATE_FACTOR * s.json_bytes + name.len())
-            .sum();
+        self.open.retain(|name, _| **name < *until);
+        self.closed.retain(|name, _| **name < *until);
+        self.open.shrink_to_fit();
+        self.closed.shrink_to_fit();
+        self.open_bytes = self.open.iter().map(|(name, s)| s.weight(name)).sum();
+        self.closed_bytes = self.closed.iter().map(|(name, s)| s.weight(name)).sum();
         self.names.until = Some(until);
         self.cuts += 1;
     }
 
-    /// The states in order of name.
-    pub(super) fn into_sorted(self) -> Vec<(StreamId, Rebuilt)> {
-        let mut states: Vec<_> = self.states.into_iter().collect();
+    /// The states in order of name, closed.
+    ///
+    /// # Errors
+    /// When a state has no canonical form.
+    pub(super) fn into_sorted(mut self) -> Result<Vec<(Box<str>, Closed)>, Difference> {
+        self.close().map_err(|what| Difference {
+            seq: None,
+            stream: None,
+            what,
+        })?;
+        let mut states: Vec<_> = self.closed.into_iter().collect();
         states.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let named = states.into_iter();
-        named
-            .map(|(name, state)| (StreamId::from_stored(&name), state))
-            .collect()
+        Ok(states)
     }
 }

@@ -1,7 +1,7 @@
 //! Replay of single streams: one, or those that belong to an incident or a
 //! directive, as they are now or as of a position.
 
-use super::compare::{Compared, Pair};
+use super::compare::{Compared, Made, Pair};
 use super::states::Rebuilt;
 use super::{Difference, Report, Source};
 use crate::entry::Head;
@@ -135,10 +135,10 @@ pub async fn streams(
                 let stream = stream.clone();
                 let pair = Pair {
                     stream,
-                    rebuilt,
+                    made: rebuilt.map(Made::Open),
                     live,
                 };
-                compared = compared.take(vec![pair]);
+                compared = compared.take(registry, vec![pair]);
             }
         }
         if compared.is_full() {
