@@ -14,6 +14,7 @@ mod migrate;
 mod pipeline;
 mod read;
 mod row;
+mod rows;
 
 use async_trait::async_trait;
 use connect::Place;
@@ -22,6 +23,7 @@ use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
 use ledger::entry::{Entry, Head};
 use ledger::merkle::{Span, Tile};
 use ledger::query::{DocumentQuery, EntryQuery};
+use ledger::row::{Rows, Seqs};
 use ledger::store::{Batch, Document, Leaf, Store, StoreFault};
 use listen::Listener;
 use tokio::sync::watch;
@@ -91,6 +93,15 @@ impl Store for Postgres {
         query: &EntryQuery,
     ) -> Result<Vec<Entry>, StoreFault> {
         entries::page(&self.pool, tenant, query).await
+    }
+
+    async fn rows(
+        &self,
+        tenant: TenantId,
+        seqs: Seqs,
+        bytes_max: usize,
+    ) -> Result<Rows, StoreFault> {
+        rows::rows(&self.pool, tenant, seqs, bytes_max).await
     }
 
     async fn entry(&self, tenant: TenantId, id: EntryId) -> Result<Option<Entry>, StoreFault> {

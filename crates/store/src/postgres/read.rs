@@ -44,7 +44,7 @@ impl Question {
         }
     }
 
-    fn with<T: ToSql + Sync + Send + 'static>(mut self, value: T) -> Self {
+    pub(super) fn with<T: ToSql + Sync + Send + 'static>(mut self, value: T) -> Self {
         self.values.push(Box::new(value));
         self
     }
