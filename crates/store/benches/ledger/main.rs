@@ -118,7 +118,7 @@ async fn at_size(place: &Place, size: u64, arguments: &Arguments) {
         reading::prove(&ledger, entries).await;
     }
     if arguments.asks_for("check") {
-        reading::check(&ledger).await;
+        reading::check(&ledger, entries).await;
     }
     drop(ledger);
     if !arguments.asks_for("append") {

@@ -1,6 +1,6 @@
 //! Queries, proofs, verification and replay of a log of some size.
 
-use crate::numbers::{forget_peak, millis, peak_mib, quantile, rate};
+use crate::numbers::{forget_peak, millis, peak_mib, processor_seconds, quantile, rate, ratio};
 use crate::sample::{self, FILL_ENTRIES, TENANT};
 use kernel::{Category, StreamId};
 use ledger::merkle::{Stored, Tiles};
@@ -193,27 +193,46 @@ pub(crate) async fn prove(ledger: &Ledger, size: u64) {
     }
 }
 
-/// Verification and replay of the whole log.
-pub(crate) async fn check(ledger: &Ledger) {
-    forget_peak();
-    let began = Instant::now();
-    let verified = verify::log(ledger.store(), TENANT, |_| ()).await;
-    let verified = verified.expect("readable");
+/// Verification and replay of the whole log: its entries, what the storage
+/// engine says of itself, both beside each other, and every state again.
+pub(crate) async fn check(ledger: &Ledger, size: u64) {
+    let (store, registry) = (ledger.store(), ledger.registry());
+    let ended = measured(
+        "verify, entries",
+        size,
+        verify::entries(store, TENANT, |_| ()),
+    );
+    let (head, fault) = ended.await.expect("readable");
+    assert!(fault.is_none() && head.seq == size, "{fault:?}");
+    let engine = measured("verify, engine's check", size, store.engine_check());
+    assert!(engine.await.expect("readable").is_empty());
+    let verified = measured("verify, both", size, verify::log(store, TENANT, |_| ()));
+    let verified = verified.await.expect("readable");
     assert!(verified.is_intact(), "{verified:?}");
-    report("verify", verified.entries, began.elapsed());
-    forget_peak();
-    let began = Instant::now();
-    let replayed = replay::log(ledger.store(), ledger.registry(), TENANT, |_| ()).await;
-    let replayed = replayed.expect("readable");
+    let replayed = measured("replay", size, replay::log(store, registry, TENANT, |_| ()));
+    let replayed = replayed.await.expect("readable");
     assert!(replayed.is_equal(), "{replayed:?}");
-    report("replay", replayed.entries, began.elapsed());
+    println!(
+        "    {} states, the log read {} times",
+        replayed.states, replayed.passes
+    );
 }
 
-fn report(name: &str, entries: u64, took: Duration) {
-    let rate = rate(usize::try_from(entries).expect("small"), took);
+/// Does something with every entry, and says how fast: by the clock, and by the
+/// processor time of this process.
+async fn measured<T>(name: &str, entries: u64, work: impl Future<Output = T>) -> T {
+    forget_peak();
+    let (began, used) = (Instant::now(), processor_seconds());
+    let done = work.await;
+    let (took, used) = (began.elapsed(), processor_seconds() - used);
+    let entries = usize::try_from(entries).expect("small");
     println!(
-        "  {name:<24} {rate:.0} entries/s, {:.1} s, peak {} MiB",
+        "  {name:<24} {:.0} entries/s, {:.1} s; {:.0} for each second of processor, {used:.1} s; \
+         peak {} MiB",
+        rate(entries, took),
         took.as_secs_f64(),
+        ratio(entries, 1) / used,
         peak_mib()
     );
+    done
 }
