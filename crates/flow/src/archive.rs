@@ -8,10 +8,23 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 
-/// How often a running writ looks whether a segment is full.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How long it waits after a run that failed.
-const PAUSE: Duration = Duration::from_secs(30);
+/// How often a running writ looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Rhythm {
+    /// Whether a segment is full.
+    pub look_every: Duration,
+    /// How long it waits after a run that failed.
+    pub pause: Duration,
+}
+
+impl Default for Rhythm {
+    fn default() -> Self {
+        Self {
+            look_every: Duration::from_secs(5),
+            pause: Duration::from_secs(30),
+        }
+    }
+}
 
 /// The archive with the one place of a run.
 pub(crate) struct Archiver {
@@ -73,16 +86,21 @@ impl Control {
 
 /// Seals full segments until `stop` turns true; ends at once without an
 /// archive.
-pub async fn watch(control: Arc<Control>, mut stop: watch::Receiver<bool>) {
+pub async fn watch(control: Arc<Control>, stop: watch::Receiver<bool>) {
+    watch_at(control, Rhythm::default(), stop).await;
+}
+
+/// As [`watch()`], looking this often.
+pub async fn watch_at(control: Arc<Control>, rhythm: Rhythm, mut stop: watch::Receiver<bool>) {
     if control.archiver_set().is_none() {
         return;
     }
     while !*stop.borrow() {
         let pause = match control.archive_full().await {
-            Ok(()) => LOOK_EVERY,
+            Ok(()) => rhythm.look_every,
             Err(refusal) => {
                 tracing::warn!(error = %refusal, "archiving failed; it goes on from the record");
-                PAUSE
+                rhythm.pause
             }
         };
         tokio::select! {

@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use kernel::Timestamp;
 use kernel::port::{Lock, ObjectFault, Objects};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
+use tokio::sync::watch;
 
 #[derive(Default)]
 struct Kept {
@@ -18,12 +20,44 @@ struct Kept {
 }
 
 /// An object store in memory.
-#[derive(Default)]
-pub struct TwinObjects(Mutex<Kept>);
+pub struct TwinObjects {
+    kept: Mutex<Kept>,
+    held: watch::Sender<bool>,
+    waiting: AtomicUsize,
+}
+
+impl Default for TwinObjects {
+    fn default() -> Self {
+        Self {
+            kept: Mutex::default(),
+            held: watch::Sender::new(false),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+}
 
 impl TwinObjects {
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().expect("no panic before")
+        self.kept.lock().expect("no panic before")
+    }
+
+    /// From now on nothing is answered, until [`TwinObjects::recover`].
+    pub fn hold(&self) {
+        self.held.send_replace(true);
+    }
+    /// How many calls wait for an answer.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// Waits while nothing is answered.
+    async fn pass(&self) {
+        let mut held = self.held.subscribe();
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        // The sender lives as long as this does.
+        drop(held.wait_for(|held| !held).await);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// From the `count`-th call on, counted from 1, every call fails so.
@@ -47,6 +81,7 @@ impl TwinObjects {
         let mut kept = self.kept();
         (kept.fail, kept.lose_reply) = (None, None);
         (kept.unlocked, kept.cut) = (false, false);
+        self.held.send_replace(false);
     }
     /// How often it was asked.
     #[must_use]
@@ -96,6 +131,7 @@ impl TwinObjects {
 #[async_trait]
 impl Objects for TwinObjects {
     async fn put(&self, name: &str, bytes: &[u8], until: Timestamp) -> Result<(), ObjectFault> {
+        self.pass().await;
         let (mut kept, reply) = self.call()?;
         if kept.objects.contains_key(name) {
             return Err(ObjectFault::Exists(name.to_owned()));
@@ -109,6 +145,7 @@ impl Objects for TwinObjects {
     }
 
     async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ObjectFault> {
+        self.pass().await;
         let (kept, reply) = self.call()?;
         let found = kept.objects.get(name).map(|(bytes, _)| bytes.clone());
         reply?;
@@ -121,6 +158,7 @@ impl Objects for TwinObjects {
     }
 
     async fn lock(&self, name: &str) -> Result<Lock, ObjectFault> {
+        self.pass().await;
         let (kept, reply) = self.call()?;
         reply?;
         let found = kept.objects.get(name).map(|(_, lock)| *lock);
@@ -128,6 +166,7 @@ impl Objects for TwinObjects {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, ObjectFault> {
+        self.pass().await;
         let (kept, reply) = self.call()?;
         reply?;
         let names = kept.objects.keys().filter(|name| name.starts_with(prefix));

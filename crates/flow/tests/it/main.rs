@@ -13,6 +13,7 @@ mod groups;
 mod order;
 mod personal;
 mod rewritten;
+mod sealing;
 mod session;
 mod storage;
 mod whole;

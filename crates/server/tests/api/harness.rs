@@ -102,15 +102,26 @@ pub(crate) fn request(
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::set_up(None).await
+        Self::set_up(None, None).await
     }
 
     /// A world whose logs are signed like this.
     pub(crate) async fn signing(signing: flow::checkpoints::Signing) -> Self {
-        Self::set_up(Some(signing)).await
+        Self::set_up(Some(signing), None).await
     }
 
-    async fn set_up(signing: Option<flow::checkpoints::Signing>) -> Self {
+    /// A world whose logs are signed and archived like this.
+    pub(crate) async fn archiving(
+        signing: flow::checkpoints::Signing,
+        archive: ledger::archive::Archive,
+    ) -> Self {
+        Self::set_up(Some(signing), Some(archive)).await
+    }
+
+    async fn set_up(
+        signing: Option<flow::checkpoints::Signing>,
+        archive: Option<ledger::archive::Archive>,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(store::Sqlite::open(directory.path()).unwrap());
         let ledger =
@@ -133,8 +144,12 @@ impl World {
         };
         let modules = act::builtin::registry(&act::builtin::HttpSettings::default()).unwrap();
         let control = Control::open(ledger, ports, modules).await.unwrap();
-        let control = Arc::new(match signing {
+        let control = match signing {
             Some(signing) => control.with_signing(signing),
+            None => control,
+        };
+        let control = Arc::new(match archive {
+            Some(archive) => control.with_archive(archive),
             None => control,
         });
         let first = control.first_start().await.unwrap().unwrap();

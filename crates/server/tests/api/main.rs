@@ -4,6 +4,7 @@
 mod harness;
 mod pack;
 
+mod archive;
 mod authorisation;
 mod bad_input;
 mod checkpoints;
