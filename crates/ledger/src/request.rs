@@ -3,8 +3,10 @@
 //! with the same request gives the recorded answer for ever; with another
 //! request it is a conflict that names the first.
 
+use crate::store::Store;
 use kernel::{
-    Aggregate, Digest, EntryId, Impossible, Refusal, Stamp, StreamId, Timestamp, Unit, limits,
+    Aggregate, Digest, EntryId, Impossible, Refusal, Stamp, StreamId, TenantId, Timestamp, Unit,
+    limits,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -108,6 +110,41 @@ impl Aggregate for Request {
     }
 }
 
+/// The answer that was recorded for this key.
+///
+/// # Errors
+/// A conflict when the key was used for another request.
+fn repeated<R: DeserializeOwned>(key: &Key, first: &Request) -> Result<R, Refusal> {
+    if first.request != key.request {
+        return Err(Refusal::conflict(format!(
+            "the idempotency key `{}` was used for another request at {} (entry `{}`)",
+            key.key, first.at, first.entry
+        ))
+        .hint("use a new key for a new request"));
+    }
+    serde_json::from_value(first.answer.clone())
+        .map_err(|e| Refusal::integrity(format!("the recorded answer does not parse: {e}")))
+}
+
+/// The answer that was recorded for this key, if there is one: for commands
+/// whose work lies partly outside the ledger and must not begin again.
+///
+/// # Errors
+/// A conflict when the key was used for another request; when storage does not
+/// answer.
+pub async fn answered<R: DeserializeOwned>(
+    store: &dyn Store,
+    tenant: TenantId,
+    key: &Key,
+) -> Result<Option<R>, Refusal> {
+    let Some(found) = store.document(tenant, &key.stream()).await? else {
+        return Ok(None);
+    };
+    let first: Request = serde_json::from_str(&found.body)
+        .map_err(|e| Refusal::integrity(format!("a recorded request does not parse: {e}")))?;
+    repeated(key, &first).map(Some)
+}
+
 /// Does `work` once per key: a repeated request gets the recorded answer.
 ///
 /// # Errors
@@ -118,15 +155,7 @@ pub fn once<R: Serialize + DeserializeOwned>(
     work: impl Fn(&mut Unit<'_>) -> Result<R, Refusal>,
 ) -> Result<R, Refusal> {
     if let Some(first) = unit.find::<Request>(key.id())? {
-        if first.request != key.request {
-            return Err(Refusal::conflict(format!(
-                "the idempotency key `{}` was used for another request at {} (entry `{}`)",
-                key.key, first.at, first.entry
-            ))
-            .hint("use a new key for a new request"));
-        }
-        return serde_json::from_value(first.answer.clone())
-            .map_err(|e| Refusal::integrity(format!("the recorded answer does not parse: {e}")));
+        return repeated(key, &first);
     }
     let answer = work(unit)?;
     let recorded = serde_json::to_value(&answer)

@@ -2,7 +2,7 @@
 //! operation, and there is no other.
 
 use crate::http::problem::{Kind, Written};
-use crate::routes::table::{Facts, Gives, Guard, Posting, Verb};
+use crate::routes::table::{Facts, Gives, Guard, Posting, Repeating, Verb};
 use crate::routes::{self};
 use kernel::names::Name;
 use serde_json::{Map, Value, json};
@@ -114,13 +114,13 @@ fn operation(facts: &Facts) -> Value {
     }));
     let changes = facts.verb == Verb::Post && facts.posting == Posting::Header;
     if changes && !matches!(facts.guard, Guard::Source | Guard::Open) {
-        for (name, about) in [
-            (
-                "Idempotency-Key",
-                "the request is done once per key, for ever",
-            ),
-            ("If-Match", "the version that the resource must have"),
-        ] {
+        let once = (
+            "Idempotency-Key",
+            "the request is done once per key, for ever",
+        );
+        let once = (facts.repeating == Repeating::Once).then_some(once);
+        let version = ("If-Match", "the version that the resource must have");
+        for (name, about) in once.into_iter().chain([version]) {
             parameters.push(json!({
                 "name": name, "in": "header", "required": false,
                 "description": about, "schema": {"type": "string"},

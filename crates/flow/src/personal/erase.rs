@@ -8,12 +8,13 @@ use super::key::{
 use super::ring::{self, Ring, RingEvent, TenantKeyRotated};
 use super::{document, reasoned};
 use crate::control::Control;
-use kernel::port::Rewrapped;
+
 use kernel::{
     Aggregate, Ctx, DataKeyId, EvidenceId, Refusal, Snapshot, StreamId, Subject, TenantId, Unit,
 };
 use ledger::Document;
 use ledger::query::DocumentQuery;
+use ledger::request::{self, Key};
 use sense::Signal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -163,15 +164,22 @@ impl Control {
         self.ledger().run(ctx, work).await.map(drop)
     }
 
-    /// Makes a new key of a subject for new facts, and records it.
+    /// Makes a new key of a subject for new facts, once per `once`, and records
+    /// it.
     ///
     /// # Errors
     /// When the subject has no keys in use, or the keyring refuses.
     pub async fn rotate_subject_key(
         &self,
-        ctx: Ctx,
+        (ctx, once): (Ctx, Option<Key>),
         subject: Subject,
     ) -> Result<DataKeyId, Refusal> {
+        let store = self.ledger().store();
+        if let Some(once) = &once
+            && let Some(first) = request::answered(store, ctx.tenant, once).await?
+        {
+            return Ok(first);
+        }
         let known = document::<SubjectKey>(self, ctx.tenant, &subject).await?;
         if known.is_none_or(|known| known.status != Status::Active) {
             return Err(nothing(&subject));
@@ -181,18 +189,27 @@ impl Control {
         let work = move |unit: &mut Unit<'_>| {
             unit.get::<SubjectKey>(&subject)?;
             unit.record::<SubjectKey>(&subject, SubjectKeyEvent::Rotated(Rotated { key }))
-                .map(drop)
+                .map(|_| key)
         };
-        self.ledger().run(ctx, work).await?;
-        Ok(key)
+        Ok(self.ledger().run_once(ctx, once, work).await?.answer)
     }
 
-    /// Makes a new tenant key, wraps every data key by it, and records it.
+    /// Makes a new tenant key, once per `once`, wraps every data key by it, and
+    /// records it.
     ///
     /// # Errors
     /// `not_found` when nothing personal was ever sealed; `unavailable` when
     /// the keyring is not whole.
-    pub async fn rotate_tenant_key(&self, ctx: Ctx) -> Result<Rewrapped, Refusal> {
+    pub async fn rotate_tenant_key(
+        &self,
+        (ctx, once): (Ctx, Option<Key>),
+    ) -> Result<TenantKeyRotated, Refusal> {
+        let store = self.ledger().store();
+        if let Some(once) = &once
+            && let Some(first) = request::answered(store, ctx.tenant, once).await?
+        {
+            return Ok(first);
+        }
         if document::<Ring>(self, ctx.tenant, ring::ID)
             .await?
             .is_none()
@@ -208,10 +225,10 @@ impl Control {
         };
         let work = move |unit: &mut Unit<'_>| {
             let event = RingEvent::Rotated(rotated.clone());
-            unit.record::<Ring>(ring::ID, event).map(drop)
+            unit.record::<Ring>(ring::ID, event)?;
+            Ok(rotated.clone())
         };
-        self.ledger().run(ctx, work).await?;
-        Ok(rewrapped)
+        Ok(self.ledger().run_once(ctx, once, work).await?.answer)
     }
 }
 

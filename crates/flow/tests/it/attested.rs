@@ -318,7 +318,10 @@ async fn an_archive_of_another_history_needs_the_logs_own_key() {
     );
     let ledger = control.control.ledger();
     let ctx = || control.control.system_ctx(archived.tenant, "forger");
-    forger.rotate(ledger, ctx(), "mine now").await.unwrap();
+    forger
+        .rotate(ledger, (ctx(), None), "mine now")
+        .await
+        .unwrap();
     let forged = Arc::new(TwinObjects::default());
     let signed = (ledger, &forger);
     archive_in(&forged)
@@ -395,7 +398,10 @@ async fn a_rotated_key_covers_what_the_one_before_signed_and_the_audit_sees_all(
     let (control, tenant) = (&archived.control, archived.tenant);
     let ctx = || control.control.system_ctx(tenant, "archive");
     let (signer, ledger) = (control.world.signer(), control.control.ledger());
-    let new = signer.rotate(ledger, ctx(), "every year").await.unwrap();
+    let new = signer
+        .rotate(ledger, (ctx(), None), "every year")
+        .await
+        .unwrap();
     live(control, tenant, "press-3").await;
     run(control, &archive_in(&archived.objects), Reach::Head)
         .await

@@ -100,7 +100,7 @@ async fn without_its_key_a_log_is_not_signed() {
     // A new key, made on purpose, goes on where the old one stopped.
     let ledger = control.control.ledger();
     let new = signer
-        .rotate(ledger, ctx(&control), "the file was lost")
+        .rotate(ledger, (ctx(&control), None), "the file was lost")
         .await;
     let second = signed(&control, &signer).await.unwrap();
     assert_eq!(second.key, new.unwrap().to_string());

@@ -107,10 +107,10 @@ async fn a_delivery_again_is_known_also_after_its_keys_were_renewed() {
     for renewed in [false, true] {
         if renewed {
             let control = &desk.control.control;
-            let key = control.rotate_subject_key(desk.ctx(), person("1"));
+            let key = control.rotate_subject_key((desk.ctx(), None), person("1"));
             let key = key.await.unwrap();
             assert_eq!(desk.key(&person("1")).await.current(), Some(key));
-            control.rotate_tenant_key(desk.ctx()).await.unwrap();
+            control.rotate_tenant_key((desk.ctx(), None)).await.unwrap();
         }
         let again = desk.send(&items).await.unwrap();
         assert_eq!(again.evidence, first.evidence);

@@ -8,6 +8,7 @@ use crate::handle::Ledger;
 use crate::merkle::{Stored, Tiles};
 use crate::note::{Algorithm, Note, SigningKey, VerifierKey};
 use crate::query::EntryQuery;
+use crate::request;
 use crate::store::{Store, StoreFault};
 use kernel::port::{Entropy, PrivateFiles};
 use kernel::{Aggregate, Ctx, Digest, Refusal, StreamId, TenantId};
@@ -138,7 +139,11 @@ impl Signer {
     async fn key(&self, ledger: &Ledger, ctx: Ctx) -> Result<SigningKey, Refusal> {
         match log_keys(ledger.store(), ctx.tenant).await?.active()? {
             Some(public) => self.load(ctx.tenant, &public).await,
-            None => self.generate(ledger, ctx, None, "").await,
+            None => {
+                let key = self.new_key(ctx.tenant).await?;
+                install(ledger, (ctx, None), (key.verifier().clone(), None), "").await?;
+                Ok(key)
+            }
         }
     }
 
@@ -237,32 +242,37 @@ impl Signer {
         another
     }
 
-    /// Makes a new key that signs from now on; the old one is retired.
+    /// Makes a new key that signs from now on, once per `once`; the old one is
+    /// retired.
     ///
     /// # Errors
     /// When the key's file cannot be written or the ledger refuses.
     pub async fn rotate(
         &self,
         ledger: &Ledger,
-        ctx: Ctx,
+        (ctx, once): (Ctx, Option<request::Key>),
         reason: &str,
     ) -> Result<VerifierKey, Refusal> {
+        let parse = |text: String| {
+            VerifierKey::parse(&text).map_err(|e| Refusal::integrity(format!("log key: {e}")))
+        };
+        if let Some(once) = &once
+            && let Some(first) = request::answered(ledger.store(), ctx.tenant, once).await?
+        {
+            return parse(first);
+        }
         let keys = log_keys(ledger.store(), ctx.tenant).await?;
         let active = keys.active()?;
-        let key = self.generate(ledger, ctx, active, reason).await?;
-        Ok(key.verifier().clone())
+        let key = self.new_key(ctx.tenant).await?;
+        let public = key.verifier().clone();
+        parse(install(ledger, (ctx, once), (public, active), reason).await?)
     }
 
-    /// The file comes first: a crash between the two leaves a file that nothing
-    /// names, never a key on the ledger that nobody has.
-    async fn generate(
-        &self,
-        ledger: &Ledger,
-        ctx: Ctx,
-        expected: Option<VerifierKey>,
-        reason: &str,
-    ) -> Result<SigningKey, Refusal> {
-        let origin = self.log.origin(ctx.tenant);
+    /// A new key, in its file. The file comes before the ledger: a crash
+    /// between the two leaves a file that nothing names, never a key on the
+    /// ledger that nobody has.
+    async fn new_key(&self, tenant: TenantId) -> Result<SigningKey, Refusal> {
+        let origin = self.log.origin(tenant);
         let fault = |e| Refusal::invalid(format!("the log's key: {e}"));
         let [a, b] = [self.entropy.bits(), self.entropy.bits()];
         let mut seed = [0; 32];
@@ -271,16 +281,9 @@ impl Signer {
             .for_each(|(to, from)| *to = from);
         let key = SigningKey::new(origin.map_err(fault)?, Algorithm::Ed25519, &seed);
         let key = key.map_err(fault)?;
-        let public = key.verifier().clone();
-        let name = file(ctx.tenant, &public, "key");
+        let name = file(tenant, key.verifier(), "key");
         let text = format!("{}\n", key.to_secret_text());
         self.on_disk(move |files| files.create(&name, text.as_bytes()))
-            .await?;
-        let reason = reason.to_owned();
-        ledger
-            .run(ctx, move |unit| {
-                keys::install(unit, &public, expected.as_ref(), &reason)
-            })
             .await?;
         Ok(key)
     }
@@ -345,6 +348,22 @@ impl Signer {
             .await
             .map_err(|e| Refusal::unavailable(format!("a private file: {e}")))?
     }
+}
+
+/// Records that this key signs from now on instead of the one that is expected;
+/// the key as text, or the one that was recorded for the same request.
+async fn install(
+    ledger: &Ledger,
+    (ctx, once): (Ctx, Option<request::Key>),
+    (public, expected): (VerifierKey, Option<VerifierKey>),
+    reason: &str,
+) -> Result<String, Refusal> {
+    let reason = reason.to_owned();
+    let work = move |unit: &mut kernel::Unit<'_>| {
+        keys::install(unit, &public, expected.as_ref(), &reason)?;
+        Ok(public.to_string())
+    };
+    Ok(ledger.run_once(ctx, once, work).await?.answer)
 }
 
 fn file(tenant: TenantId, public: &VerifierKey, what: &str) -> String {

@@ -12,7 +12,7 @@ use axum::extract::{FromRequest, OriginalUri, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kernel::{Aggregate, Ctx, Digest, Refusal, Unit};
-use ledger::request::Key;
+use ledger::request::{self, Key};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -177,6 +177,32 @@ impl<T: Send + Sync + 'static> Command<T> {
             return Err(meaningless());
         }
         Ok((self.ctx(app), self.key, self.body))
+    }
+
+    /// Does work that runs its own units, and lies partly outside the ledger:
+    /// the key's answer is recorded after it, and a repeated request gets that.
+    /// Only a crash between the two lets it be done again.
+    ///
+    /// # Errors
+    /// What the work refuses; `invalid` when `If-Match` was sent.
+    pub async fn around<R, F>(self, app: &App, work: F) -> Result<R, Problem>
+    where
+        R: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+        F: AsyncFnOnce(Ctx, T) -> Result<R, Refusal>,
+    {
+        let after = self.ctx(app);
+        let (ctx, once, body) = self.prepared(app)?;
+        let Some(once) = once else {
+            return Ok(work(ctx, body).await?);
+        };
+        let store = app.ledger().store();
+        if let Some(first) = request::answered(store, ctx.tenant, &once).await? {
+            return Ok(first);
+        }
+        let answer = work(ctx, body).await?;
+        let recorded = move |_: &mut Unit<'_>| Ok(answer.clone());
+        let run = app.ledger().run_once(after, Some(once), recorded);
+        Ok(run.await?.answer)
     }
 
     /// Runs the operation as one unit in the caller's tenant.

@@ -11,7 +11,7 @@ use crate::http::{Command, Query};
 use axum::Json;
 use axum::extract::State;
 use gate::access::Permission;
-use kernel::{Ctx, EntryId};
+use kernel::EntryId;
 use ledger::checkpoint::{self, Consistency, log_keys};
 use serde_json::{Value, json};
 
@@ -83,19 +83,6 @@ pub(super) fn rows() -> Vec<Route> {
     ]
 }
 
-/// Circumstances and body of a command that cannot be bound to a key: what it
-/// does lies partly outside the ledger.
-fn unkeyed<T: Send + Sync + 'static>(command: Command<T>, app: &App) -> Answer<(Ctx, T)> {
-    match command.prepared(app)? {
-        (ctx, None, body) => Ok((ctx, body)),
-        (_, Some(_), _) => Err(Problem::new(
-            Kind::Invalid,
-            "`Idempotency-Key` has no meaning on this route",
-        )
-        .hint("sending it twice is harmless: look at what is there first")),
-    }
-}
-
 async fn latest(State(app): State<App>, caller: Caller) -> Answer<Json<Value>> {
     let recent = checkpoint::checkpoints(app.ledger().store(), caller.tenant()).await?;
     match recent.latest() {
@@ -106,9 +93,11 @@ async fn latest(State(app): State<App>, caller: Caller) -> Answer<Json<Value>> {
 }
 
 async fn sign_now(State(app): State<App>, command: Command<Nothing>) -> Answer<Json<Value>> {
-    let (ctx, Nothing {}) = unkeyed(command, &app)?;
-    let signed = flow::checkpoints::sign(app.control(), ctx).await?;
-    Ok(Json(checkpoint::shown(&signed)?))
+    let work = async |ctx, _| {
+        let signed = flow::checkpoints::sign(app.control(), ctx).await?;
+        checkpoint::shown(&signed)
+    };
+    Ok(Json(command.around(&app, work).await?))
 }
 
 async fn inclusion(State(app): State<App>, caller: Caller, query: Query) -> Answer<Json<Value>> {
@@ -159,8 +148,9 @@ async fn keys(State(app): State<App>, caller: Caller) -> Answer<Json<Value>> {
 }
 
 async fn rotate(State(app): State<App>, command: Command<Because>) -> Answer<Json<Value>> {
-    let (ctx, body) = unkeyed(command, &app)?;
+    let (ctx, once, body) = command.prepared(&app)?;
     let signer = &app.control().signing()?.signer;
-    let key = signer.rotate(app.ledger(), ctx, body.reason()?).await?;
+    let command = (ctx, once);
+    let key = signer.rotate(app.ledger(), command, body.reason()?).await?;
     Ok(Json(json!({"key": key.to_string()})))
 }

@@ -22,7 +22,7 @@ mod sessions;
 mod system;
 mod tiles;
 
-pub use table::{Facts, Gives, Guard, Parameter, Posting, Route, Verb, mount};
+pub use table::{Facts, Gives, Guard, Parameter, Posting, Repeating, Route, Verb, mount};
 
 /// Every row of the API.
 #[must_use]

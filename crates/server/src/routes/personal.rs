@@ -57,6 +57,7 @@ pub(super) fn rows() -> Vec<Route> {
             "show what is sealed in a thing; recorded",
             self::open,
         )
+        .each_time()
         .body::<Open>(),
         Route::get(
             "/v1/keyring",
@@ -207,15 +208,15 @@ async fn list(
 }
 
 async fn rotate(State(app): State<App>, command: Command<Rotate>) -> Answer<Json<Value>> {
-    let (ctx, _, body) = command.prepared(&app)?;
-    let control = app.control();
+    let (ctx, once, body) = command.prepared(&app)?;
+    let (control, command) = (app.control(), (ctx, once));
     Ok(Json(match body.subject {
         Some(subject) => {
-            let key = control.rotate_subject_key(ctx, subject.clone()).await?;
+            let key = control.rotate_subject_key(command, subject.clone()).await?;
             json!({"subject": subject, "key": key})
         }
         None => {
-            let done = control.rotate_tenant_key(ctx).await?;
+            let done = control.rotate_tenant_key(command).await?;
             json!({"generation": done.generation, "subjects": done.subjects})
         }
     }))

@@ -48,6 +48,16 @@ pub enum Posting {
     Form,
 }
 
+/// What the header `Idempotency-Key` does to a posted command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeating {
+    /// A repeated request gets the first answer.
+    Once,
+    /// The header is refused: the command is for being done each time, and its
+    /// answer for being kept nowhere.
+    EachTime,
+}
+
 /// What a route's answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gives {
@@ -102,6 +112,8 @@ pub struct Facts {
     pub lane: Lane,
     /// Where a session's token stands.
     pub posting: Posting,
+    /// What an idempotency key does to it.
+    pub repeating: Repeating,
     /// What it is for, in a few words.
     pub summary: &'static str,
     /// The parameters of its query; others are refused.
@@ -135,6 +147,7 @@ impl Route {
                 guard,
                 lane: Lane::Ordinary,
                 posting: Posting::Header,
+                repeating: Repeating::Once,
                 summary,
                 parameters: Vec::new(),
                 body: None,
@@ -173,6 +186,12 @@ impl Route {
     #[must_use]
     pub fn form(mut self) -> Self {
         self.facts.posting = Posting::Form;
+        self
+    }
+    /// The same, refusing an idempotency key.
+    #[must_use]
+    pub fn each_time(mut self) -> Self {
+        self.facts.repeating = Repeating::EachTime;
         self
     }
     /// The same with these parameters.

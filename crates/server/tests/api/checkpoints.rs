@@ -10,6 +10,12 @@ use serde_json::json;
 use std::sync::Arc;
 
 pub(crate) async fn world() -> (World, tempfile::TempDir) {
+    let (signing, keys) = signing();
+    (World::signing(signing).await, keys)
+}
+
+/// Signs on demand only, with keys in this folder.
+pub(crate) fn signing() -> (flow::checkpoints::Signing, tempfile::TempDir) {
     let keys = tempfile::tempdir().unwrap();
     let files = connect::PrivateFolder::open(keys.path()).unwrap();
     let entropy = connect::OsEntropy::new().unwrap();
@@ -19,7 +25,7 @@ pub(crate) async fn world() -> (World, tempfile::TempDir) {
         entries_max: 1_000_000,
         every: Span::from_secs(1_000_000),
     };
-    (World::signing(signing).await, keys)
+    (signing, keys)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,4 +138,47 @@ async fn tiles_lead_from_the_checkpoint_to_every_entry() {
     let other = format!("/v1/tlog/{}/checkpoint", world.member.tenant);
     world.get(&other, viewer).await.is(404);
     world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signing_and_rotating_are_done_once_per_key() {
+    let (world, keys) = world().await;
+    let (admin, tenant) = (world.home.token(Role::Admin), world.home.tenant);
+    let files = || std::fs::read_dir(keys.path()).unwrap().count();
+    let head = async || {
+        let store = world.control.ledger().store();
+        store.head(tenant).await.unwrap().seq
+    };
+    let rows = [
+        (
+            "/v1/ledger/checkpoint",
+            "sign-1",
+            json!({}),
+            json!({"x": 1}),
+            400,
+        ),
+        (
+            "/v1/ledger/keys/rotate",
+            "rotate-1",
+            json!({"reason": "every year"}),
+            json!({"reason": "another"}),
+            409,
+        ),
+    ];
+    for (path, key, body, other, status) in rows {
+        let key = [("idempotency-key", key)];
+        let post = async |body| world.post_with(path, admin, body, &key).await;
+        let first = post(&body).await.is(200).body;
+        let left = (head().await, files());
+        assert_eq!(post(&body).await.is(200).body, first, "{path}");
+        assert_eq!((head().await, files()), left, "{path}");
+        post(&other).await.is(status);
+        assert_eq!((head().await, files()), left, "{path}");
+    }
+    // Without the key, each is done anew.
+    let body = json!({"reason": "every year"});
+    let before = files();
+    let path = "/v1/ledger/keys/rotate";
+    world.post(path, admin, &body).await.is(200);
+    assert_eq!(files(), before + 1);
 }

@@ -261,6 +261,21 @@ async fn keys_are_listed_and_renewed_by_who_may() {
     );
     let one = json!({"subject": "person/1"});
     desk.world.post(rotate, &desk.admin, &one).await.is(200);
+    // With a key, each is renewed once; opening is for each time.
+    for body in [&none, &one] {
+        let key = [("idempotency-key", format!("rotate-{body}"))];
+        let key = [(key[0].0, key[0].1.as_str())];
+        let post = async || desk.world.post_with(rotate, &desk.admin, body, &key).await;
+        let first = post().await.is(200).body;
+        let kept = files(&desk.world.directory.path().join("keyring"));
+        assert_eq!(post().await.is(200).body, first);
+        let again = files(&desk.world.directory.path().join("keyring"));
+        assert_eq!(again, kept, "{body}: nothing is renewed a second time");
+    }
+    let body = json!({"kind": "state", "id": "person/1", "reason": "a test"});
+    let (path, key) = ("/v1/personal/open", [("idempotency-key", "open-1")]);
+    let refused = desk.world.post_with(path, &desk.admin, &body, &key).await;
+    refused.is(400);
     let opened = desk.open(Role::Admin, "state", "person/1", 200).await;
     assert!(opened.to_string().contains(CANARY));
     desk.is_whole().await;
