@@ -81,6 +81,20 @@ fn shared_schemas() -> Map<String, Value> {
             "updated_seq": {"type": "integer", "minimum": 1},
             "due_at": {"type": "string", "format": "date-time"},
             "state": {"type": "object"},
+            "erased": {
+                "type": "object",
+                "description": "what stands sealed in the state and was erased, by JSON pointer; \
+                                when one resource is asked for",
+                "additionalProperties": {
+                    "type": "object",
+                    "properties": {
+                        "subject": {"type": "string"},
+                        "at": {"type": "string", "format": "date-time"},
+                        "by": {"type": "string"},
+                        "reason": {"type": "string"},
+                    },
+                },
+            },
         },
     });
     let page = json!({

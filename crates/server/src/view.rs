@@ -1,9 +1,11 @@
 //! How current states and events are shown: the JSON of the API.
 
+use flow::personal::Gone;
 use kernel::{Actor, Category, DirectiveId, EntryId, Subject, TenantId, Timestamp, TraceId};
 use ledger::{Document, Entry};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 use crate::http::problem::{Kind, Problem};
 
@@ -33,6 +35,9 @@ pub struct Resource {
     pub due_at: Option<Timestamp>,
     /// The state.
     pub state: Box<RawValue>,
+    /// What stands sealed in the state and was erased, by where it stands.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub erased: BTreeMap<String, Gone>,
 }
 
 /// Stored JSON as it is.
@@ -58,6 +63,7 @@ impl Resource {
             updated_seq: document.updated_seq,
             due_at: document.due_at,
             state: raw(document.body)?,
+            erased: BTreeMap::new(),
         })
     }
 }

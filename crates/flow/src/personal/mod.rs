@@ -4,6 +4,7 @@
 //! keys; the keyring, behind its port, keeps the keys.
 
 pub mod erase;
+pub mod gone;
 pub mod key;
 pub mod open;
 pub mod ring;
@@ -11,6 +12,7 @@ pub mod ring;
 mod seal;
 
 pub use erase::Preview;
+pub use gone::{Gone, sealed_in};
 pub use key::SubjectKey;
 pub use open::{Opened, Shown};
 pub use ring::Ring;

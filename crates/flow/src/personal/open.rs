@@ -3,13 +3,12 @@
 //! where it stands only: as the body of this evidence, as this attribute of
 //! this subject's signal, as this field of this subject's state.
 
+use super::gone::Gone;
 use super::key::{self, SubjectKey, SubjectKeyEvent};
 use super::{document, reasoned};
 use crate::control::Control;
 use kernel::sealed::place_of_value;
-use kernel::{
-    Actor, Aggregate, Ctx, Refusal, Sealed, Snapshot, StreamId, Subject, TenantId, Timestamp, Unit,
-};
+use kernel::{Aggregate, Ctx, Refusal, Sealed, Snapshot, StreamId, Subject, TenantId, Unit};
 use sense::Signal;
 use sense::dead_letter::DeadLetter;
 use serde::{Deserialize, Serialize};
@@ -27,16 +26,7 @@ pub enum Shown {
     /// What it holds, as text; of a body that is no JSON.
     Text(String),
     /// It was erased.
-    Erased {
-        /// Of whom.
-        subject: Subject,
-        /// When; while the keys are still being destroyed, when it was ordered.
-        at: Timestamp,
-        /// By whom.
-        by: Actor,
-        /// Why.
-        reason: String,
-    },
+    Erased(Gone),
     /// It could not be opened, and why.
     Refused(String),
 }
@@ -121,8 +111,8 @@ impl Control {
                 one.name
             )));
         }
-        if let Some(shown) = self.erasure(tenant, &one.sealed).await? {
-            return Ok(shown);
+        if let Some(gone) = self.erasure(tenant, &one.sealed).await? {
+            return Ok(Shown::Erased(gone));
         }
         let bytes = self
             .ports()
@@ -133,31 +123,6 @@ impl Control {
             Ok(value) => Shown::Value(value),
             Err(_) => Shown::Text(String::from_utf8_lossy(&bytes).into_owned()),
         })
-    }
-
-    /// The erasure that took a sealed value: the first of those that took a key
-    /// of its subjects. `None` while it can be opened.
-    ///
-    /// # Errors
-    /// When storage does not answer.
-    pub async fn erasure(
-        &self,
-        tenant: TenantId,
-        sealed: &Sealed,
-    ) -> Result<Option<Shown>, Refusal> {
-        for used in &sealed.keys {
-            let known = document::<SubjectKey>(self, tenant, &used.subject).await?;
-            let erasure = known.as_ref().and_then(|known| known.erasure_of(used.key));
-            if let Some(erasure) = erasure {
-                return Ok(Some(Shown::Erased {
-                    subject: used.subject.clone(),
-                    at: erasure.erased_at.unwrap_or(erasure.ordered_at),
-                    by: erasure.by.clone(),
-                    reason: erasure.reason.clone(),
-                }));
-            }
-        }
-        Ok(None)
     }
 
     async fn standing(

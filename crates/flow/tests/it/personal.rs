@@ -94,7 +94,7 @@ impl Desk {
 }
 
 fn is_erased(shown: &Shown) -> bool {
-    matches!(shown, Shown::Erased { .. })
+    matches!(shown, Shown::Erased(_))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

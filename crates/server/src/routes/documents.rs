@@ -114,7 +114,17 @@ pub async fn get(
     (kind, id): (&str, &str),
 ) -> Answer<Response> {
     let document = find(app, caller, kind, id).await?;
-    show(headers, document)
+    let control = app.control();
+    let erased = control.erased_in(caller.tenant(), &document.body).await?;
+    if erased.is_empty() {
+        return show(headers, document);
+    }
+    // An erasure leaves the version as it is, so whoever has that version may
+    // not know of it yet: the answer is given whole.
+    let tag = [(header::ETAG, etag(document.version))];
+    let mut resource = Resource::of(document)?;
+    resource.erased = erased;
+    Ok((tag, Json(resource)).into_response())
 }
 
 /// The response about this state.

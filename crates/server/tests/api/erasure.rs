@@ -6,10 +6,11 @@
 //! under the data directory, byte by byte, so that one that comes later is
 //! searched as well.
 
-use crate::harness::World;
+use crate::harness::{World, request};
+use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use kernel::{Digest, Role, Timestamp};
+use kernel::{Digest, Role, Subject, Timestamp, Unit};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use testkit::personal;
@@ -279,5 +280,105 @@ async fn keys_are_listed_and_renewed_by_who_may() {
     let opened = desk.open(Role::Admin, "state", "person/1", 200).await;
     assert!(opened.to_string().contains(CANARY));
     desk.is_whole().await;
+    desk.world.end().await;
+}
+
+/// A contract of nothing but words, on the state of a person as it is now, with
+/// the sealed value of a field among its constraints.
+async fn drafted(desk: &Desk, person: &str) -> String {
+    let (control, tenant) = (&desk.world.control, desk.world.home.tenant);
+    let subject = Subject::parse(person).unwrap();
+    let (in_force, of) = (control.in_force(tenant).unwrap(), subject.clone());
+    let take = move |unit: &mut Unit<'_>| world::take(unit, in_force.pack.schema_of(&of)?, &of);
+    let ctx = control.system_ctx(tenant, "test");
+    let snapshot = control.ledger().run(ctx, take).await.unwrap().answer;
+    let path = format!("/v1/snapshots/{snapshot}");
+    let taken = desk.world.get(&path, &desk.admin).await.is(200).body;
+    let email = &taken["state"]["fields"]["email"]["claim"];
+    let ground = &taken["state"]["grounds"][0];
+    let contract = json!({
+        "issued_by": format!("human:{}", desk.world.home.principals[&Role::Admin]),
+        "role": "operator",
+        "type": "person.write",
+        "objective": "write to them",
+        "scope": {"subjects": [person]},
+        "constraints": {"address": email["value"]},
+        "success_metrics": ["they answer"],
+        "budget": "2 EUR",
+        "timebox": "10h",
+        "action_class": "internal_mutation",
+        "steps": [{
+            "id": "write",
+            "module": "http.request",
+            "input": {"method": "PUT", "url": "http://desk.example/x", "json": {"to": email["value"]}},
+            "cost": "1 EUR",
+            "evidence": [{"source": {"source_type": ground["source_type"], "source_id": ground["source_id"]}}],
+        }],
+        "snapshot": snapshot,
+    });
+    let body = json!({"contract": contract, "wanted": "draft"});
+    let reply = desk.world.post("/v1/directives", &desk.admin, &body).await;
+    let reply = reply.is(201).body;
+    reply["directive"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn states_and_directives_say_what_was_erased_when_and_why() {
+    let mut desk = Desk::new().await;
+    desk.send("1", "a", CANARY, "").await;
+    desk.send("2", "b", OTHER, "").await;
+    let (first, second) = (
+        drafted(&desk, "person/1").await,
+        drafted(&desk, "person/2").await,
+    );
+    let viewer = desk.world.home.token(Role::Viewer).to_owned();
+    let get = async |path: &str| desk.world.get(path, &viewer).await.is(200);
+    let page = async |path: &str| {
+        let reply = desk.world.get(path, &desk.admin).await.is(200);
+        String::from_utf8_lossy(&reply.bytes).into_owned()
+    };
+    let state = "/v1/states/person/1";
+    let before = get(state).await;
+    let tag = before.header("etag").to_owned();
+    assert!(before.body.get("erased").is_none(), "{:?}", before.body);
+    let shown = page(&format!("/directives/{first}")).await;
+    assert!(shown.contains("sealed, personal of person/1"), "{shown}");
+    assert!(!shown.contains("erased on"), "{shown}");
+
+    let erase = json!({"subject": "person/1", "reason": "asked for", "confirm": "person/1"});
+    let erased = desk.world.post("/v1/personal/erase", &desk.admin, &erase);
+    erased.await.is(200);
+    let gone = |body: &Value, place: &str| {
+        let gone = body["erased"][place].clone();
+        assert_eq!(gone["subject"], "person/1", "{place}: {body}");
+        assert_eq!(gone["reason"], "asked for", "{place}");
+        let at = gone["at"].as_str().unwrap();
+        assert!(Timestamp::parse(at).is_ok(), "{place}: {at}");
+        let by = gone["by"].as_str().unwrap();
+        assert!(by.starts_with("human:"), "{place}: {by}");
+    };
+    for place in ["/fields/email/claim/value", "/fields/phone/claim/value"] {
+        gone(&get(state).await.body, place);
+    }
+    let path = format!("/v1/directives/{first}");
+    for place in [
+        "/contract/constraints/address",
+        "/contract/steps/0/input/json/to",
+    ] {
+        gone(&get(&path).await.body, place);
+    }
+    // Whoever has this version has not heard of the erasure.
+    let known = request("GET", state, Some(&viewer)).header("if-none-match", tag);
+    let known = desk.world.send(known.body(Body::empty()).unwrap()).await;
+    gone(&known.is(200).body, "/fields/email/claim/value");
+
+    let shown = page(&format!("/directives/{first}")).await;
+    assert!(shown.contains("erased on"), "{shown}");
+    assert!(!shown.contains("sealed, personal of"), "{shown}");
+    // The other person's are as they were.
+    let other = get("/v1/states/person/2").await.body;
+    assert!(other.get("erased").is_none(), "{other}");
+    let shown = page(&format!("/directives/{second}")).await;
+    assert!(!shown.contains("erased on"), "{shown}");
     desk.world.end().await;
 }

@@ -2,7 +2,7 @@
 //! what the visitor may do.
 
 use super::common::{Names, gauge, in_status};
-use super::evidence::snapshot_view;
+use super::evidence::{snapshot_view, tell_fate, tell_fates};
 use super::lists::closed;
 use crate::http::Place;
 use crate::http::problem::Answer;
@@ -281,7 +281,7 @@ pub(crate) async fn directive(visit: Visit, Place(id): Place<String>) -> Answer<
             Some(why) => Decision::Closed(format!("Nothing to decide for you: {why}.")),
         },
     };
-    let view = DirectiveView {
+    let mut view = DirectiveView {
         id,
         objective: contract.objective.clone(),
         kind: contract.kind.clone(),
@@ -340,8 +340,25 @@ pub(crate) async fn directive(visit: Visit, Place(id): Place<String>) -> Answer<
             })
             .collect(),
     };
+    tell_all_fates(&visit, &mut view).await?;
     let frame = visit.frame(Section::Directives).await?;
     shown(directive_page(&frame, &view))
+}
+
+/// Says wherever a value stands sealed what has become of it.
+async fn tell_all_fates(visit: &Visit, view: &mut DirectiveView) -> Answer<()> {
+    if let Some(snapshot) = &mut view.snapshot {
+        tell_fates(visit, snapshot).await?;
+    }
+    let verdicts = view.plan.iter_mut().chain(&mut view.verdicts);
+    let inputs = verdicts.flat_map(|verdict| &mut verdict.checks);
+    let values = view.constraints.iter_mut().map(|(_, value)| value);
+    let values = values.chain(view.steps.iter_mut().map(|step| &mut step.input));
+    let values: Vec<&mut Value> = values.chain(inputs.map(|c| &mut c.inputs)).collect();
+    for value in values {
+        tell_fate(visit, value).await?;
+    }
+    Ok(())
 }
 
 /// The approval that is pending or in force, or the last one that was.

@@ -9,8 +9,9 @@ use crate::pages::view::evidence::{
 };
 use crate::pages::visit::{Visit, shown};
 use axum::response::Response;
-use flow::personal::Shown;
+use flow::personal::{Gone, sealed_in};
 use kernel::{Claim, Refusal, Sealed, Snapshot};
+use serde_json::Value;
 use world::Evidence;
 use world::evidence::Body;
 
@@ -58,11 +59,7 @@ pub(super) fn snapshot_view(id: String, snapshot: &Snapshot) -> SnapshotView {
 pub(crate) async fn snapshot(visit: Visit, Place(id): Place<String>) -> Answer<Response> {
     let snapshot = visit.get::<Snapshot>(&id).await?;
     let mut view = snapshot_view(id, &snapshot);
-    for field in &mut view.fields {
-        if let Some(sealed) = Sealed::of(&field.claim.value) {
-            field.claim.value = fate(&visit, &sealed).await?.into();
-        }
-    }
+    tell_fates(&visit, &mut view).await?;
     let frame = visit.frame(Section::None).await?;
     shown(snapshot_page(&frame, &view))
 }
@@ -103,6 +100,30 @@ pub(crate) async fn evidence(visit: Visit, Place(id): Place<String>) -> Answer<R
     shown(evidence_page(&frame, &view))
 }
 
+/// Says in the place of each sealed value what has become of it.
+pub(super) async fn tell_fates(visit: &Visit, view: &mut SnapshotView) -> Answer<()> {
+    let claims = view.fields.iter_mut().flat_map(|field| {
+        let said = std::iter::once(&mut field.claim);
+        said.chain(&mut field.contradictions)
+    });
+    let values: Vec<&mut Value> = claims.map(|claim| &mut claim.value).collect();
+    for value in values {
+        tell_fate(visit, value).await?;
+    }
+    Ok(())
+}
+
+/// Says in a value, in the place of what stands sealed, what has become of it.
+pub(super) async fn tell_fate(visit: &Visit, value: &mut Value) -> Answer<()> {
+    for (place, sealed) in sealed_in(value) {
+        let told = fate(visit, &sealed).await?;
+        if let Some(there) = value.pointer_mut(&place) {
+            *there = told.into();
+        }
+    }
+    Ok(())
+}
+
 /// What has become of a sealed value, in words. A page opens nothing.
 async fn fate(visit: &Visit, sealed: &Sealed) -> Answer<String> {
     let tenant = visit.caller.tenant();
@@ -114,10 +135,10 @@ async fn fate(visit: &Visit, sealed: &Sealed) -> Answer<String> {
         .map(|used| used.subject.to_string())
         .collect();
     Ok(match erasure {
-        Some(Shown::Erased {
+        Some(Gone {
             subject, at, by, ..
         }) => format!("erased on {at} by {by}, with what is personal of {subject}"),
-        _ => format!(
+        None => format!(
             "sealed, personal of {}{}; `writ open` shows it to who may",
             subjects.join(", "),
             match sealed.keys.len() > SUBJECTS_SHOWN_MAX {
