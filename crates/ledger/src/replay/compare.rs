@@ -1,6 +1,6 @@
 //! What replay built beside what storage holds, in order of name.
 
-use super::states::{Closed, Names, Rebuilt};
+use super::states::{Kept, Names};
 use super::{DIFFERENCES_MAX, Difference, Source, stream};
 use crate::registry::Registry;
 use crate::store::{Document, StoreFault};
@@ -14,32 +14,10 @@ use std::vec::IntoIter;
 /// States read from storage at a time.
 const PAGE: usize = 500;
 
-/// A state that replay built.
-pub(super) enum Made {
-    Open(Rebuilt),
-    Closed(Closed),
-}
-
-impl Made {
-    fn updated_seq(&self) -> u64 {
-        match self {
-            Self::Open(rebuilt) => rebuilt.updated_seq,
-            Self::Closed(closed) => closed.updated_seq,
-        }
-    }
-
-    fn open(self, registry: &Registry, stream: &StreamId) -> Result<Rebuilt, String> {
-        match self {
-            Self::Open(rebuilt) => Ok(rebuilt),
-            Self::Closed(closed) => closed.open(registry, stream.as_str()),
-        }
-    }
-}
-
 /// A stream with the state that replay built and the one that storage holds.
 pub(super) struct Pair {
     pub(super) stream: StreamId,
-    pub(super) made: Option<Made>,
+    pub(super) made: Option<Kept>,
     /// `None` when nothing is to be compared; else what storage holds.
     pub(super) live: Option<Option<Document>>,
 }
@@ -79,7 +57,7 @@ impl Compared {
                 .as_ref()
                 .and_then(Option::as_ref)
                 .map(|live| live.updated_seq)
-                .or(made.as_ref().map(Made::updated_seq));
+                .or(made.as_ref().map(Kept::updated_seq));
             if let Err(what) = self.one(registry, &stream, made, live.as_ref()) {
                 self.note(Difference {
                     seq,
@@ -95,13 +73,13 @@ impl Compared {
         &mut self,
         registry: &Registry,
         stream: &StreamId,
-        made: Option<Made>,
+        made: Option<Kept>,
         live: Option<&Option<Document>>,
     ) -> Result<(), String> {
         let Some(made) = made else {
             return Err("storage holds a state that no entry made".into());
         };
-        let made = made.open(registry, stream)?.document(stream)?;
+        let made = made.open(registry, stream.as_str())?.document(stream)?;
         self.states += 1;
         let head = format!("{}\n{}\n", made.stream, made.version);
         for part in [head.as_bytes(), made.body.as_bytes(), b"\n"] {
@@ -138,7 +116,7 @@ fn same(made: &Document, live: &Document) -> Result<(), String> {
 pub(super) async fn with_live(
     source: &Source<'_>,
     names: &Names,
-    states: Vec<(Box<str>, Closed)>,
+    states: Vec<(Box<str>, Kept)>,
     mut compared: Compared,
 ) -> Result<Compared, StoreFault> {
     let registry = Arc::new(source.registry.clone());
@@ -193,14 +171,14 @@ async fn page(
 /// Hashes the states of these names; there is nothing to compare them with.
 pub(super) async fn alone(
     source: &Source<'_>,
-    states: Vec<(Box<str>, Closed)>,
+    states: Vec<(Box<str>, Kept)>,
     compared: Compared,
 ) -> Result<Compared, StoreFault> {
     let registry = source.registry.clone();
     blocking(move || {
         let pairs = states.into_iter().map(|(name, state)| Pair {
             stream: StreamId::from_stored(&name),
-            made: Some(Made::Closed(state)),
+            made: Some(state),
             live: None,
         });
         compared.take(&registry, pairs)
@@ -216,15 +194,15 @@ fn before(from: &str) -> Option<StreamId> {
     Some(StreamId::from_stored(chars.as_str())).filter(|name| !name.as_str().is_empty())
 }
 
-type States = Peekable<IntoIter<(Box<str>, Closed)>>;
+type States = Peekable<IntoIter<(Box<str>, Kept)>>;
 
 /// Moves the states below this name, of which storage has none.
 fn below(states: &mut States, until: Option<&str>, pairs: &mut Vec<Pair>) {
-    let is_below = |(name, _): &(Box<str>, Closed)| until.is_none_or(|until| **name < *until);
+    let is_below = |(name, _): &(Box<str>, Kept)| until.is_none_or(|until| **name < *until);
     while let Some((name, state)) = states.next_if(is_below) {
         pairs.push(Pair {
             stream: StreamId::from_stored(&name),
-            made: Some(Made::Closed(state)),
+            made: Some(state),
             live: Some(None),
         });
     }
@@ -238,9 +216,11 @@ async fn pair(
 ) -> Result<Pair, StoreFault> {
     let stream = live.stream.clone();
     let found = states.next_if(|(name, _)| **name == *stream.as_str());
-    let mut made = found.map(|(_, state)| Made::Closed(state));
+    let mut made = found.map(|(_, state)| state);
     if live.updated_seq > source.end.seq {
-        let state = made.take().map(|made| made.open(source.registry, &stream));
+        let state = made
+            .take()
+            .map(|made| made.open(source.registry, stream.as_str()));
         let before = match state.transpose() {
             Ok(before) => before,
             Err(what) => {
@@ -257,7 +237,7 @@ async fn pair(
             compared.note(difference);
             before
         });
-        made = now.map(Made::Open);
+        made = now.map(|state| Kept::Open(Box::new(state)));
     }
     Ok(Pair {
         stream,

@@ -173,13 +173,7 @@ pub async fn by_plan(
             break;
         }
         names = pass.states.names.clone();
-        let states = match blocking(|| pass.states.into_sorted()).await? {
-            Ok(states) => states,
-            Err(difference) => {
-                compared.note(difference);
-                break;
-            }
-        };
+        let states = blocking(|| pass.states.into_sorted()).await?;
         compared = match plan.until_seq {
             None => compare::with_live(&source, &names, states, compared).await?,
             Some(_) => compare::alone(&source, states, compared).await?,

@@ -1,7 +1,7 @@
 //! The scratch store of a replay: states in memory, by stream, within a bound.
 //! States that are being folded are open, as the types that they are; when
-//! these have become many, they are closed: only their JSON is kept, which is
-//! a part of the size, and opened again when their stream goes on.
+//! they have filled the memory, they are closed: only their JSON is kept, which
+//! is a part of the size, and opened again when their stream goes on.
 
 use super::Difference;
 use crate::entry::Entry;
@@ -20,8 +20,9 @@ const STATE_FACTOR: usize = 3;
 /// Bytes that a closed state takes beside its JSON and its name, about: its
 /// place in the table, of which up to a half is free, and two allocations.
 const CLOSED_BYTES: usize = 150;
-/// The part of the memory that open states may take, as a divisor.
-const OPEN_PART: usize = 4;
+/// The part of the memory that closed states may fill, in quarters; the rest
+/// is for those that are open.
+const CLOSED_QUARTERS: usize = 3;
 
 /// A state built by replay.
 #[derive(Clone)]
@@ -44,7 +45,7 @@ pub struct Rebuilt {
 pub(super) struct Closed {
     version: u64,
     created_seq: u64,
-    pub(super) updated_seq: u64,
+    updated_seq: u64,
     body: Box<str>,
 }
 
@@ -66,7 +67,7 @@ impl Closed {
     ///
     /// # Errors
     /// When the JSON that was made of a state does not make one.
-    pub(super) fn open(self, registry: &Registry, stream: &str) -> Result<Rebuilt, String> {
+    fn open(self, registry: &Registry, stream: &str) -> Result<Rebuilt, String> {
         let state = registry
             .parse(kind(stream), &self.body)
             .map_err(|e| e.message)?;
@@ -82,6 +83,39 @@ impl Closed {
 
     fn weight(&self, name: &str) -> usize {
         CLOSED_BYTES + self.body.len() + name.len()
+    }
+}
+
+/// A state as it is kept.
+pub(super) enum Kept {
+    Open(Box<Rebuilt>),
+    Closed(Closed),
+}
+
+impl Kept {
+    pub(super) fn updated_seq(&self) -> u64 {
+        match self {
+            Self::Open(rebuilt) => rebuilt.updated_seq,
+            Self::Closed(closed) => closed.updated_seq,
+        }
+    }
+
+    /// The state of this stream.
+    ///
+    /// # Errors
+    /// As [`Closed::open`].
+    pub(super) fn open(self, registry: &Registry, stream: &str) -> Result<Rebuilt, String> {
+        match self {
+            Self::Open(rebuilt) => Ok(*rebuilt),
+            Self::Closed(closed) => closed.open(registry, stream),
+        }
+    }
+
+    fn weight(&self, name: &str) -> usize {
+        match self {
+            Self::Open(rebuilt) => rebuilt.weight(name),
+            Self::Closed(closed) => closed.weight(name),
+        }
     }
 }
 
@@ -190,18 +224,16 @@ impl Names {
 }
 
 /// The states of the streams whose names lie within a range. When they take
-/// more memory than allowed even if all of them are closed, the range is cut at
-/// the middle of the names, and the states beyond are dropped: another pass
-/// over the log builds them.
+/// too much memory even if all of them are closed, the range is cut at the
+/// middle of the names, and the states beyond are dropped: another pass over
+/// the log builds them.
 pub(super) struct States {
     pub(super) names: Names,
     /// How often the range was cut.
     pub(super) cuts: u32,
-    /// A stream is in one of the two.
-    open: HashMap<Box<str>, Rebuilt>,
-    closed: HashMap<Box<str>, Closed>,
-    open_bytes: usize,
-    closed_bytes: usize,
+    /// None while a state is being folded on.
+    states: HashMap<Box<str>, Option<Kept>>,
+    bytes: usize,
     applied_seq: u64,
     memory_bytes: usize,
 }
@@ -211,10 +243,8 @@ impl States {
         Self {
             names,
             cuts: 0,
-            open: HashMap::new(),
-            closed: HashMap::new(),
-            open_bytes: 0,
-            closed_bytes: 0,
+            states: HashMap::new(),
+            bytes: 0,
             applied_seq: 0,
             memory_bytes,
         }
@@ -242,86 +272,69 @@ impl States {
     }
 
     fn apply(&mut self, registry: &Registry, row: &Row<'_>) -> Result<(), String> {
-        let (name, before) = self.take(registry, row.stream)?;
-        let mut after = Rebuilt::step(before, registry, row)?;
+        let place = self.states.get_mut(row.stream);
+        let before = place.and_then(|place| place.take());
+        if let Some(before) = &before {
+            self.bytes = self.bytes.saturating_sub(before.weight(row.stream));
+        }
+        let before = before.map(|kept| kept.open(registry, row.stream));
+        let mut after = Rebuilt::step(before.transpose()?, registry, row)?;
         after.measure();
-        self.open_bytes += after.weight(&name);
-        self.open.insert(name, after);
-        if self.open_bytes > self.memory_bytes / OPEN_PART {
+        self.bytes += after.weight(row.stream);
+        let after = Some(Kept::Open(Box::new(after)));
+        match self.states.get_mut(row.stream) {
+            Some(place) => *place = after,
+            None => drop(self.states.insert(row.stream.into(), after)),
+        }
+        if self.bytes > self.memory_bytes {
             self.close()?;
         }
-        while self.open_bytes + self.closed_bytes > self.memory_bytes {
-            // A single state that is too large is kept all the same.
-            if self.open.len() + self.closed.len() <= 1 {
-                break;
+        Ok(())
+    }
+
+    /// Closes every open state, and drops those of a part of the names when
+    /// that leaves too little room. A single state is kept whatever its size.
+    fn close(&mut self) -> Result<(), String> {
+        for kept in self.states.values_mut().flatten() {
+            if let Kept::Open(rebuilt) = kept {
+                *kept = Kept::Closed(Closed::of(rebuilt)?);
             }
+        }
+        self.weigh();
+        let most = self.memory_bytes / 4 * CLOSED_QUARTERS;
+        while self.bytes > most && self.states.len() > 1 {
             self.cut();
         }
         Ok(())
     }
 
-    /// Takes out the state of this stream, if there is one.
-    fn take(
-        &mut self,
-        registry: &Registry,
-        stream: &str,
-    ) -> Result<(Box<str>, Option<Rebuilt>), String> {
-        if let Some((name, before)) = self.open.remove_entry(stream) {
-            self.open_bytes = self.open_bytes.saturating_sub(before.weight(&name));
-            return Ok((name, Some(before)));
-        }
-        let Some((name, closed)) = self.closed.remove_entry(stream) else {
-            return Ok((stream.into(), None));
-        };
-        self.closed_bytes = self.closed_bytes.saturating_sub(closed.weight(&name));
-        let before = closed.open(registry, &name)?;
-        Ok((name, Some(before)))
-    }
-
-    /// Closes every open state.
-    fn close(&mut self) -> Result<(), String> {
-        for (name, state) in self.open.drain() {
-            let closed = Closed::of(&state)?;
-            self.closed_bytes += closed.weight(&name);
-            self.closed.insert(name, closed);
-        }
-        self.open_bytes = 0;
-        Ok(())
-    }
-
     /// Drops the states in the upper half of the names.
     fn cut(&mut self) {
-        let mut names: Vec<&str> = self
-            .open
-            .keys()
-            .chain(self.closed.keys())
-            .map(AsRef::as_ref)
-            .collect();
+        let mut names: Vec<&str> = self.states.keys().map(AsRef::as_ref).collect();
         let middle = names.len() / 2;
         let (_, middle, _) = names.select_nth_unstable(middle);
         let until: Box<str> = (*middle).into();
-        self.open.retain(|name, _| **name < *until);
-        self.closed.retain(|name, _| **name < *until);
-        self.open.shrink_to_fit();
-        self.closed.shrink_to_fit();
-        self.open_bytes = self.open.iter().map(|(name, s)| s.weight(name)).sum();
-        self.closed_bytes = self.closed.iter().map(|(name, s)| s.weight(name)).sum();
+        self.states.retain(|name, _| **name < *until);
+        self.states.shrink_to_fit();
         self.names.until = Some(until);
         self.cuts += 1;
+        self.weigh();
     }
 
-    /// The states in order of name, closed.
-    ///
-    /// # Errors
-    /// When a state has no canonical form.
-    pub(super) fn into_sorted(mut self) -> Result<Vec<(Box<str>, Closed)>, Difference> {
-        self.close().map_err(|what| Difference {
-            seq: None,
-            stream: None,
-            what,
-        })?;
-        let mut states: Vec<_> = self.closed.into_iter().collect();
+    fn weigh(&mut self) {
+        let states = self.states.iter();
+        self.bytes = states
+            .filter_map(|(name, kept)| Some(kept.as_ref()?.weight(name)))
+            .sum();
+    }
+
+    /// The states in order of name.
+    pub(super) fn into_sorted(self) -> Vec<(Box<str>, Kept)> {
+        let states = self.states.into_iter();
+        let mut states: Vec<_> = states
+            .filter_map(|(name, kept)| Some((name, kept?)))
+            .collect();
         states.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(states)
+        states
     }
 }

@@ -1,8 +1,8 @@
 //! Replay of single streams: one, or those that belong to an incident or a
 //! directive, as they are now or as of a position.
 
-use super::compare::{Compared, Made, Pair};
-use super::states::Rebuilt;
+use super::compare::{Compared, Pair};
+use super::states::{Kept, Rebuilt};
 use super::{Difference, Report, Source};
 use crate::entry::Head;
 use crate::query::EntryQuery;
@@ -135,7 +135,7 @@ pub async fn streams(
                 let stream = stream.clone();
                 let pair = Pair {
                     stream,
-                    made: rebuilt.map(Made::Open),
+                    made: rebuilt.map(|state| Kept::Open(Box::new(state))),
                     live,
                 };
                 compared = compared.take(registry, vec![pair]);
