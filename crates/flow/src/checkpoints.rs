@@ -3,6 +3,7 @@
 //! committed, and a checkpoint is one more command.
 
 mod cosign;
+mod witnesses;
 
 use crate::control::Control;
 use kernel::{Ctx, Refusal, Span, TenantId, Timestamp};
@@ -13,10 +14,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// How often the logs are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// After a refusal, a log, or a witness of it, is left alone this long.
+/// After a refusal, a log, or a witness, is left alone this long.
 const PAUSE: Span = Span::from_secs(30);
 
 /// A witness that is asked to cosign.
@@ -71,14 +73,23 @@ struct Seen {
     head: u64,
     /// Since when there is news that waits for its time.
     news: Option<Timestamp>,
-    /// Whether a cosignature is missing.
-    uncosigned: bool,
     /// Nothing is tried before.
     not_before: Option<Timestamp>,
 }
 
-/// Runs until `stop` turns true.
-pub async fn run(control: Arc<Control>, mut stop: watch::Receiver<bool>) {
+/// Signs, and has the witnesses asked, until `stop` turns true.
+pub async fn run(control: Arc<Control>, stop: watch::Receiver<bool>) {
+    let mut asking = JoinSet::new();
+    for witness in control.signing().iter().flat_map(|s| &s.witnesses) {
+        let (control, witness) = (control.clone(), witness.clone());
+        asking.spawn(witnesses::attend(control, witness, stop.clone()));
+    }
+    sign_on(control, stop).await;
+    asking.join_all().await;
+}
+
+/// Signs each log when it is time, until `stop` turns true.
+async fn sign_on(control: Arc<Control>, mut stop: watch::Receiver<bool>) {
     let mut seen: BTreeMap<TenantId, Seen> = BTreeMap::new();
     while !*stop.borrow() {
         match control.ledger().store().tenants().await {
@@ -96,7 +107,7 @@ pub async fn run(control: Arc<Control>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Looks at one log; signs it and has it cosigned when it is time.
+/// Looks at one log; signs it when it is time.
 async fn look(control: &Control, tenant: TenantId, seen: &mut Seen) {
     let now = control.now();
     if seen.not_before.is_some_and(|until| now < until) {
@@ -117,11 +128,11 @@ async fn attend(
 ) -> Result<(), Refusal> {
     let (signing, store) = (control.signing()?, control.ledger().store());
     let head = store.head(tenant).await?.seq;
-    if head == seen.head && seen.news.is_none() && !seen.uncosigned {
+    if head == seen.head && seen.news.is_none() {
         return Ok(());
     }
-    let latest = checkpoints(store, tenant).await?.latest().cloned();
-    let size = latest.as_ref().map_or(0, |latest| latest.size);
+    let latest = checkpoints(store, tenant).await?;
+    let size = latest.latest().map_or(0, |latest| latest.size);
     if head != seen.head {
         let news = has_news(store, tenant, size).await?;
         seen.news = news.then(|| seen.news.unwrap_or(now));
@@ -133,19 +144,6 @@ async fn attend(
         let ctx = control.system_ctx(tenant, "checkpoints");
         signing.signer.sign(control.ledger(), ctx).await?;
         seen.news = None;
-        seen.uncosigned = !signing.witnesses.is_empty();
-        return Ok(());
-    }
-    if let Some(latest) = latest.filter(|_| !signing.witnesses.is_empty()) {
-        let failed = cosign::ask_all(control, tenant, &latest).await?;
-        seen.uncosigned = !failed.is_empty();
-        for (witness, refusal) in failed {
-            tracing::warn!(
-                tenant = %tenant, witness, error = %refusal,
-                "a witness did not cosign"
-            );
-            seen.not_before = Some(now.plus(PAUSE));
-        }
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use flow::{Control, Delivery, Ports, Received};
 use gate::operations::{self, Approve, Decided};
 use gate::{Approval, Directive, GateEnv};
 use kernel::names::Name;
-use kernel::port::{Clock, Entropy};
+use kernel::port::{Clock, Entropy, Http};
 use kernel::{
     Actor, Aggregate, ApprovalId, Ctx, DirectiveId, PrincipalKind, Refusal, Role, Span, StreamId,
     TenantId, Timestamp, Unit,
@@ -73,11 +73,23 @@ impl World {
     /// # Errors
     /// When storage does not answer.
     pub async fn control(&self, store: Arc<dyn Store>) -> Result<Control, Refusal> {
+        self.control_over(store, self.http.clone()).await
+    }
+
+    /// The same with another outside.
+    ///
+    /// # Errors
+    /// When storage does not answer.
+    pub async fn control_over(
+        &self,
+        store: Arc<dyn Store>,
+        http: Arc<dyn Http>,
+    ) -> Result<Control, Refusal> {
         let ledger = Ledger::open(store, flow::registry(), Settings::default())?;
         let ports = Ports {
             act: act::Ports {
                 clock: self.clock.clone(),
-                http: self.http.clone(),
+                http,
                 secrets: Arc::new(TwinSecrets::default()),
             },
             entropy: self.entropy.clone(),

@@ -113,3 +113,83 @@ fn witness_key(files: &PrivateFolder, name: &str) -> Result<SigningKey, Failure>
     files.create(WITNESS_KEY, text.as_bytes())?;
     Ok(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{ArchiveAt, Remote, Up};
+    use crate::client::Client;
+    use crate::up;
+    use ledger::checkpoint::log_keys;
+
+    fn asked(data: &Path, witnesses: Vec<String>) -> Up {
+        Up {
+            data: data.to_owned(),
+            listen: "127.0.0.1:0".into(),
+            pack: None,
+            allow_hosts: Vec::new(),
+            allow_private: false,
+            log: String::new(),
+            cache: None,
+            keyring: None,
+            checkpoints: Checkpoints {
+                witnesses,
+                ..Checkpoints::default()
+            },
+            archive: ArchiveAt::none(),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_checkpoint_is_cosigned_by_a_witness_of_its_own_process() {
+        let place = tempfile::tempdir().unwrap();
+        let data = place.path().join("data");
+        let running = up::start(&asked(&data, Vec::new())).await.unwrap();
+        let (control, tenant) = (running.control.clone(), running.tenant);
+        let signer = &control.signing().unwrap().signer;
+        let ctx = control.system_ctx(tenant, "test");
+        signer.ready(control.ledger(), ctx).await.unwrap();
+        let keys = log_keys(control.ledger().store(), tenant).await.unwrap();
+        let log_key = keys.active().unwrap().unwrap().to_string();
+        let token = running.token.clone();
+        drop(control);
+        running.stop().await.unwrap();
+
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listen = free.local_addr().unwrap().to_string();
+        drop(free);
+        let beside = place.path().join("witness");
+        let serving = tokio::spawn(witness(
+            cli::Witness {
+                data: beside.clone(),
+                listen: listen.clone(),
+                name: "witness.example".into(),
+                log_keys: vec![log_key],
+                log: String::new(),
+            },
+            Json::Yes,
+        ));
+        while tokio::net::TcpStream::connect(&listen).await.is_err() {
+            assert!(!serving.is_finished(), "the witness serves");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        let text = std::fs::read_to_string(beside.join(WITNESS_KEY)).unwrap();
+        let key = SigningKey::parse(text.trim_end()).unwrap();
+        let named = format!("http://{listen}={}", key.verifier());
+
+        let running = up::start(&asked(&data, vec![named])).await.unwrap();
+        let remote = Remote {
+            server: format!("http://{}", running.address),
+            token,
+        };
+        let client = Client::new(&remote).unwrap();
+        let path = "/v1/ledger/checkpoint";
+        let signed = client.post(path, &serde_json::json!({})).await.unwrap();
+        assert_eq!(signed["cosignatures"][0]["name"], "witness.example");
+        let note = signed["note"].as_str().unwrap();
+        let note = ledger::note::Note::parse(note.as_bytes()).unwrap();
+        note.verify([key.verifier()]).unwrap();
+        running.stop().await.unwrap();
+        serving.abort();
+    }
+}

@@ -4,7 +4,7 @@
 use super::Witness;
 use crate::control::Control;
 use kernel::port::HttpRequest;
-use kernel::{Refusal, Span, TenantId};
+use kernel::{Refusal, Span, TenantId, Unit};
 use ledger::checkpoint::record::{self, Checkpoints, Signed};
 use ledger::checkpoint::{checkpoints, parse_size};
 use ledger::merkle::{Stored, Tiles};
@@ -17,8 +17,38 @@ const TIMEOUT: Span = Span::from_secs(10);
 /// Longest answer of a witness, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// Asks every witness that has not cosigned this checkpoint; records what
-/// verifies. Returns the witnesses that did not cosign, each with why.
+/// Why there is no cosignature.
+#[derive(Debug)]
+pub(super) enum NotCosigned {
+    /// The witness does not answer, whatever it is asked.
+    Silent(Refusal),
+    /// It answers, and not with a cosignature of this log; or it was not asked.
+    Refused(Refusal),
+}
+
+impl NotCosigned {
+    fn refusal(self) -> Refusal {
+        match self {
+            Self::Silent(refusal) | Self::Refused(refusal) => refusal,
+        }
+    }
+}
+
+impl<T: Into<Refusal>> From<T> for NotCosigned {
+    fn from(fault: T) -> Self {
+        Self::Refused(fault.into())
+    }
+}
+
+/// Whether this witness has not cosigned the checkpoint.
+pub(super) fn is_missing(witness: &Witness, signed: &Signed) -> bool {
+    let key = witness.key.to_string();
+    signed.cosignatures.iter().all(|c| c.witness != key)
+}
+
+/// Asks every witness that has not cosigned this checkpoint, all at once, and
+/// waits for none longer than [`TIMEOUT`]; records what verifies. Returns the
+/// witnesses that did not cosign, each with why.
 pub(super) async fn ask_all(
     control: &Control,
     tenant: TenantId,
@@ -26,26 +56,32 @@ pub(super) async fn ask_all(
 ) -> Result<Vec<(String, Refusal)>, Refusal> {
     let recent = checkpoints(control.ledger().store(), tenant).await?;
     let signed = recent.of_size(signed.size).unwrap_or(signed);
-    let mut failed = Vec::new();
-    for witness in &control.signing()?.witnesses {
-        let key = witness.key.to_string();
-        if signed.cosignatures.iter().any(|c| c.witness == key) {
-            continue;
-        }
-        if let Err(refusal) = ask(control, tenant, witness, &recent, signed).await {
-            failed.push((witness.key.name().to_string(), refusal));
-        }
-    }
-    Ok(failed)
+    let witnesses = control.signing()?.witnesses.iter();
+    let missing = witnesses.filter(|witness| is_missing(witness, signed));
+    let asked = missing.map(async |witness| {
+        let ask = ask(control, tenant, witness, &recent, signed);
+        let answer = tokio::time::timeout(TIMEOUT.to_std(), ask).await;
+        let refusal = match answer {
+            Ok(answer) => answer.err()?.refusal(),
+            Err(_) => Refusal::unavailable("the witness does not answer in time"),
+        };
+        Some((witness.key.name().to_string(), refusal))
+    });
+    let failed = futures_util::future::join_all(asked).await;
+    Ok(failed.into_iter().flatten().collect())
 }
 
-async fn ask(
+/// Asks one witness for its cosignature and records it.
+///
+/// # Errors
+/// Why there is none.
+pub(super) async fn ask(
     control: &Control,
     tenant: TenantId,
     witness: &Witness,
     recent: &Checkpoints,
     signed: &Signed,
-) -> Result<(), Refusal> {
+) -> Result<(), NotCosigned> {
     let key = witness.key.to_string();
     let has = |signed: &&Signed| signed.cosignatures.iter().any(|c| c.witness == key);
     let last = recent.recent.iter().rev().find(has);
@@ -56,27 +92,24 @@ async fn ask(
             Answer::Cosigned(signature) => {
                 let (size, witness) = (signed.size, witness.key.clone());
                 let ctx = control.system_ctx(tenant, "checkpoints");
-                return control
-                    .ledger()
-                    .run(ctx, move |unit| {
-                        record::cosign(unit, size, &witness, &signature).map(drop)
-                    })
-                    .await
-                    .map(drop);
+                let work = move |unit: &mut Unit<'_>| {
+                    record::cosign(unit, size, &witness, &signature).map(drop)
+                };
+                control.ledger().run(ctx, work).await?;
+                return Ok(());
             }
             Answer::From(known) if known > signed.size => {
                 return Err(Refusal::integrity(format!(
                     "the witness has cosigned this log at size {known}, beyond {}",
                     signed.size
                 ))
-                .hint("the log may have been set back; compare it with older checkpoints"));
+                .hint("the log may have been set back; compare it with older checkpoints")
+                .into());
             }
             Answer::From(known) => old = known,
         }
     }
-    Err(Refusal::unavailable(
-        "the witness goes on with another size each time",
-    ))
+    Err(Refusal::unavailable("the witness goes on with another size each time").into())
 }
 
 enum Answer {
@@ -90,7 +123,7 @@ async fn post(
     witness: &Witness,
     signed: &Signed,
     old: u64,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, NotCosigned> {
     let store = control.ledger().store();
     let mut tiles = Tiles::new(Stored { store, tenant }, signed.size);
     let integrity = |e| Refusal::integrity(format!("the recorded checkpoint: {e}"));
@@ -111,7 +144,7 @@ async fn post(
     });
     let answer = sent
         .await
-        .map_err(|e| Refusal::unavailable(format!("witness `{}`: {e}", witness.key.name())))?;
+        .map_err(|e| NotCosigned::Silent(Refusal::unavailable(e.to_string())))?;
     let text = String::from_utf8_lossy(&answer.body);
     match answer.status {
         200 => {
@@ -122,14 +155,16 @@ async fn post(
             ours.map(Answer::Cosigned).ok_or_else(|| {
                 Refusal::unavailable("the witness's answer has no signature by its key")
                     .hint("compare the key that was configured with the witness's")
+                    .into()
             })
         }
         409 => parse_size(text.trim_end())
             .map(Answer::From)
-            .ok_or_else(|| Refusal::unavailable("the witness's answer names no size")),
+            .ok_or_else(|| Refusal::unavailable("the witness's answer names no size").into()),
         status => Err(Refusal::unavailable(format!(
             "the witness answered {status}: {}",
             text.trim_end().chars().take(200).collect::<String>()
-        ))),
+        ))
+        .into()),
     }
 }

@@ -7,6 +7,7 @@ mod attested;
 mod bundle;
 mod chaos;
 mod checkpoints;
+mod cosigning;
 mod crash;
 mod golden;
 mod groups;
