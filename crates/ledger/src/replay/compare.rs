@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::vec::IntoIter;
 
 /// States read from storage at a time.
-const PAGE: usize = 500;
+const PAGE: usize = 2_000;
 
 /// A stream with the state that replay built and the one that storage holds.
 pub(super) struct Pair {

@@ -26,6 +26,7 @@ use ledger::query::{DocumentQuery, EntryQuery};
 use ledger::row::{Rows, Seqs};
 use ledger::store::{Batch, Document, Leaf, Store, StoreFault};
 use parking_lot::Mutex;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -198,7 +199,7 @@ fn at(path: &Path, error: &std::io::Error) -> StoreFault {
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreFault> {
     let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(fault)?;
+    steady(&connection)?;
     let mode: String = connection
         .query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))
         .map_err(fault)?;
@@ -223,10 +224,20 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreFault> {
     Ok(connection)
 }
 
+/// What every connection begins with: it waits for others, and plans no
+/// statement again for the values that it is asked with.
+fn steady(connection: &Connection) -> Result<(), StoreFault> {
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(fault)?;
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(drop)
+        .map_err(fault)
+}
+
 fn connect_reader(path: &Path) -> Result<Connection, StoreFault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(fault)?;
+    steady(&connection)?;
     connection
         .pragma_update(None, "query_only", "ON")
         .map_err(fault)?;
