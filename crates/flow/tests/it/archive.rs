@@ -318,6 +318,9 @@ async fn each_damage_is_named() {
     assert!(verified(objects.as_ref(), tenant).await.is_intact());
     let nobody = "ten_00000000000070008000000000000009".parse().unwrap();
     assert!(!verified(objects.as_ref(), nobody).await.is_intact());
+    let store = MemoryStore::new();
+    let refused = restored(objects.as_ref(), nobody, store.as_ref()).await;
+    assert_eq!(refused.unwrap_err().code, Code::Integrity);
 }
 
 /// What must hold of an archive, whatever happened before.

@@ -28,7 +28,7 @@ pub use content::CONTENT_BYTES_MAX;
 pub use form::{OBJECT_BYTES_MAX, SEGMENT_FORM};
 pub use run::{Archive, Progress, Reach, Settings};
 pub use segment::{LIFECYCLE, LockKind, Segment, SegmentEvent, Status, Trigger};
-pub use walk::{Fault, Report, Walk, restore, tenants, verify};
+pub use walk::{Fault, Report, Walk, restore, tenants, tenants_of, verify};
 
 use kernel::TenantId;
 

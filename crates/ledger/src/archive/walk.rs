@@ -68,6 +68,16 @@ pub async fn tenants(objects: &dyn Objects) -> Result<Vec<TenantId>, Refusal> {
     Ok(tenants.into_iter().collect())
 }
 
+/// The tenants of the logs that this trust speaks of: an archive that holds
+/// nothing of one of them is not whole.
+#[must_use]
+pub fn tenants_of(trust: &Trust) -> BTreeSet<TenantId> {
+    let keys = trust.keys.iter().map(|key| key.name().as_str());
+    let kept = trust.kept.iter().map(|kept| kept.origin.as_str());
+    let of = |origin: &str| origin.rsplit('/').next()?.parse().ok();
+    keys.chain(kept).filter_map(of).collect()
+}
+
 /// Walks the segments of a log in order.
 pub struct Walk<'a> {
     objects: &'a dyn Objects,
@@ -126,6 +136,14 @@ impl<'a> Walk<'a> {
     #[must_use]
     pub fn left(&self) -> usize {
         self.names.len()
+    }
+
+    /// What is wrong when there is not even a segment.
+    fn nothing(&self) -> Option<Fault> {
+        self.names.is_empty().then(|| Fault {
+            object: None,
+            what: "the archive holds no segment of this log".into(),
+        })
     }
 
     /// Reads the next object; `None` at the end.
@@ -237,12 +255,7 @@ pub async fn verify(
     let mut walk = Walk::begin(objects, tenant).await?;
     let (mut attest, mut faults) = Attest::begin(objects, &walk.checkpoints, tenant, trust).await?;
     let (mut segments, mut entries) = (0, 0);
-    if walk.left() == 0 {
-        faults.push(Fault {
-            object: None,
-            what: "the archive holds no segment of this log".into(),
-        });
-    }
+    faults.extend(walk.nothing());
     while faults.len() < FAULTS_MAX
         && let Some(step) = walk.step().await?
     {
@@ -290,6 +303,7 @@ pub async fn restore(
     let mut walk = Walk::begin(objects, tenant).await?;
     let (mut attest, faults) = Attest::begin(objects, &walk.checkpoints, tenant, trust).await?;
     none(tenant, faults)?;
+    none(tenant, walk.nothing().into_iter().collect())?;
     let mut rebuild = Rebuild::begin(store, registry, tenant).await?;
     while let Some(step) = walk.step().await? {
         match step {

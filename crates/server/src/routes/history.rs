@@ -80,7 +80,10 @@ async fn stream(
     let document = state
         .document(&stream)
         .map_err(|fault| Problem::new(Kind::Integrity, fault))?;
-    let resource = serde_json::to_value(Resource::of(document)?)
+    let erased = app.control().erased_in(tenant, &document.body).await?;
+    let mut resource = Resource::of(document)?;
+    resource.erased = erased;
+    let resource = serde_json::to_value(resource)
         .map_err(|_| Problem::new(Kind::Integrity, "the state has no JSON form"))?;
     Ok(Json(json!({"as_of_seq": seq, "resource": resource})))
 }

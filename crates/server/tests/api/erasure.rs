@@ -367,6 +367,9 @@ async fn states_and_directives_say_what_was_erased_when_and_why() {
     ] {
         gone(&get(&path).await.body, place);
     }
+    // As it was before, it is as gone as now.
+    let past = get("/v1/ledger/streams/state/person%2F1").await.body;
+    gone(&past["resource"], "/fields/email/claim/value");
     // Whoever has this version has not heard of the erasure.
     let known = request("GET", state, Some(&viewer)).header("if-none-match", tag);
     let known = desk.world.send(known.body(Body::empty()).unwrap()).await;

@@ -15,6 +15,7 @@ use ledger::checkpoint;
 use ledger::note::VerifierKey;
 use ledger::{DocumentQuery, Ledger, Settings, Store};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::Sqlite;
@@ -158,8 +159,13 @@ fn value(thing: &impl serde::Serialize) -> Result<Value, Failure> {
     serde_json::to_value(thing).map_err(|e| Failure::failed(format!("no JSON form: {e}")))
 }
 
-async fn tenants(objects: &dyn kernel::port::Objects) -> Result<Vec<TenantId>, Failure> {
-    let tenants = archive::tenants(objects).await?;
+/// The tenants whose logs are in the archive, or should be.
+async fn tenants(
+    objects: &dyn kernel::port::Objects,
+    trust: &Trust,
+) -> Result<BTreeSet<TenantId>, Failure> {
+    let mut tenants = archive::tenants_of(trust);
+    tenants.extend(archive::tenants(objects).await?);
     if tenants.is_empty() {
         return Err(Failure::integrity("the archive holds no segment")
             .hint("is this the place that `writ archive run` was given?"));
@@ -172,7 +178,7 @@ async fn verified(output: Json, at: &ArchiveAt, trust: &Trust) -> Result<(), Fai
     let bar = bar("verifying", "entries");
     let mut reports = Vec::new();
     let mut fault = None;
-    for tenant in tenants(objects.as_ref()).await? {
+    for tenant in tenants(objects.as_ref(), trust).await? {
         let mut progress = |n| bar.set_position(n);
         let report = archive::verify(objects.as_ref(), tenant, trust, &mut progress).await?;
         if let (None, Some(first)) = (&fault, report.faults.first()) {
@@ -233,7 +239,7 @@ fn line(report: &Value) -> String {
 
 async fn restore(output: Json, at: &ArchiveAt, trust: &Trust, data: &Path) -> Result<(), Failure> {
     let objects = place::objects(at)?;
-    let tenants = tenants(objects.as_ref()).await?;
+    let tenants = tenants(objects.as_ref(), trust).await?;
     let fill = |directory: PathBuf| -> Filling<'_> {
         Box::pin(async move {
             let store = Sqlite::open(&directory)?;
@@ -342,6 +348,22 @@ mod tests {
 
         std::fs::write(segment, bytes).unwrap();
         std::fs::copy(&kept, newest).unwrap();
+        // A log that is not in the archive at all is missed, where someone has
+        // its key or a checkpoint of it.
+        let aside = place.path().join("aside");
+        std::fs::rename(folder.join(tenant.to_string()), &aside).unwrap();
+        let given = trust(&trusted(&[&key], &[])).unwrap();
+        let other = folder.join("ten_ffffffffffff7fffbfffffffffffffff");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("x"), "x").unwrap();
+        let said = outcome(&at, &trusted(&[&key], &[])).await.unwrap_err();
+        let missed = format!("`{tenant}`: the archive holds no segment");
+        assert!(said.contains(&missed), "{said}");
+        let said = outcome(&at, &trusted(&[], &[])).await.unwrap_err();
+        assert!(!said.contains(&tenant.to_string()), "{said}");
+        std::fs::remove_dir_all(&other).unwrap();
+        assert!(restore(Json::Yes, &at, &given, &new).await.is_err());
+        std::fs::rename(&aside, folder.join(tenant.to_string())).unwrap();
         restore(Json::Yes, &at, &given, &new).await.unwrap();
         let restored = Sqlite::open_read_only(&new).unwrap();
         let (old, new) = (store.head(tenant).await, restored.head(tenant).await);
