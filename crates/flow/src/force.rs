@@ -159,6 +159,31 @@ pub fn still(unit: &mut Unit<'_>, in_force: &InForce) -> Result<(), Refusal> {
 }
 
 impl Control {
+    /// Puts in force what other nodes have loaded since. Until it has, commands
+    /// that rest on the pack before are refused, by [`still`].
+    ///
+    /// # Errors
+    /// When storage does not answer, or a recorded pack does not load here; the
+    /// packs of the tenants after it are looked at all the same.
+    pub async fn follow_packs(&self) -> Result<(), Refusal> {
+        let store = self.ledger().store();
+        let stream = StreamId::of::<PackRecord>(ID);
+        let mut fault = None;
+        for tenant in store.tenants().await? {
+            let held = self.force().of(tenant).map_or(0, |held| held.version);
+            let found = store.document(tenant, &stream).await?;
+            if found.is_none_or(|document| document.version <= held) {
+                continue;
+            }
+            match recorded(store, tenant).await {
+                Ok(Some(pack)) => self.force().set(tenant, pack),
+                Ok(None) => {}
+                Err(refusal) => fault = Some(refusal),
+            }
+        }
+        fault.map_or(Ok(()), Err)
+    }
+
     /// Loads a pack for the tenant of `ctx`. The same files again change
     /// nothing.
     ///

@@ -39,14 +39,23 @@ enum Busy {
     Waiting { failures: u32, until: Timestamp },
 }
 
-/// Runs until `stop` turns true, then waits for the ticks under way.
+/// Runs until `stop` turns true, then waits for the ticks under way. Where
+/// several nodes share a store, each has a scheduler, and they may tick the
+/// same stream at once: a tick is a command, of which one is decided first, and
+/// the other finds nothing left to do.
 pub async fn run(control: Arc<Control>, mut stop: watch::Receiver<bool>) {
     let busy: Arc<Mutex<BTreeMap<Key, Busy>>> = Arc::default();
     let slots = Arc::new(Semaphore::new(TICKS_AT_ONCE));
     let mut commits = control.ledger().commits();
+    let mut others = control.ledger().store().others();
+    if let Some(others) = &mut others {
+        // What was loaded between the opening and now.
+        others.mark_changed();
+    }
     let mut ticks = JoinSet::new();
     while !*stop.borrow() {
         commits.mark_unchanged();
+        follow(&control, others.as_mut()).await;
         let pause = match look(&control, &busy, &slots, &mut ticks).await {
             Ok(pause) => pause,
             Err(refusal) => {
@@ -66,6 +75,19 @@ pub async fn run(control: Arc<Control>, mut stop: watch::Receiver<bool>) {
         }
     }
     while ticks.join_next().await.is_some() {}
+}
+
+/// Puts in force what another node has loaded, when one has written.
+async fn follow(control: &Control, others: Option<&mut watch::Receiver<u64>>) {
+    let Some(others) = others.filter(|others| others.has_changed().unwrap_or(false)) else {
+        return;
+    };
+    others.mark_unchanged();
+    if let Err(refusal) = control.follow_packs().await {
+        // Asked again with the next change; until then the gate refuses.
+        others.mark_changed();
+        tracing::error!(error = %refusal, "cannot follow the packs of other nodes");
+    }
 }
 
 /// Starts a tick for each stream that is due; returns how long nothing more

@@ -140,11 +140,16 @@ impl Control {
 
     /// Notes, for every run that was under way when writ stopped, that the
     /// attempt of its step was interrupted. Only one writ uses an embedded
-    /// store, so no other can be making it.
+    /// store, so no other can be making it. Where several nodes share a store,
+    /// another may be: then the lease that was recorded with the attempt says
+    /// when it is over, and the tick of the run notes it.
     ///
     /// # Errors
     /// When storage does not answer.
     pub async fn recover(&self) -> Result<u64, Refusal> {
+        if self.ledger().store().others().is_some() {
+            return Ok(0);
+        }
         let mut noted = 0;
         for tenant in self.ledger().store().tenants().await? {
             for stream in self.unfinished(tenant).await? {

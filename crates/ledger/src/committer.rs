@@ -5,7 +5,8 @@
 use crate::group::{Group, States};
 use crate::store::{Store, StoreFault};
 use crate::writer::{Landed, Writer, write};
-use kernel::{Ctx, Refusal, Unit};
+use kernel::{Ctx, Refusal, TenantId, Unit};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,9 @@ const GROUP_JOBS_MAX: usize = 256;
 const HAND_OVER_JOBS_MIN: usize = 8;
 /// How often a group is decided anew because another node wrote first.
 const STALE_RETRIES_MAX: u32 = 16;
+/// After how many of them the logs are claimed: a node that is always later
+/// would otherwise never get to write.
+const STALE_RETRIES_FREE: u32 = 3;
 /// Conditions of packs are evaluated on this thread; the evaluator recurses.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
@@ -49,7 +53,7 @@ pub(crate) struct Committer {
     open: Open,
     /// The group that is being written.
     flight: Option<Flight>,
-    /// How often the group that is being written was decided anew.
+    /// How often the group that is next to be answered was decided anew.
     tries: u32,
     ended: bool,
 }
@@ -182,7 +186,10 @@ impl Committer {
         let (jobs, written) = (open.jobs, open.written);
         match sealed {
             Err(fault) => self.failed(jobs, fault),
-            Ok(batches) if batches.is_empty() => self.answer(jobs, written),
+            Ok(batches) if batches.is_empty() => {
+                self.rest();
+                self.answer(jobs, written);
+            }
             Ok(batches) if jobs.len() < HAND_OVER_JOBS_MIN => {
                 let landed = write(self.store.as_ref(), &self.runtime, batches);
                 self.landed(jobs, written, landed);
@@ -208,7 +215,7 @@ impl Committer {
         if let Err(fault) = landed.result {
             return self.failed(jobs, fault);
         }
-        self.tries = 0;
+        self.rest();
         self.fault.send_replace(None);
         self.states.landed();
         let answered = jobs.len();
@@ -228,22 +235,50 @@ impl Committer {
     /// INVARIANT(decided-on-what-is-written): what was decided on a group that
     /// was not written is decided again, on what storage holds.
     fn failed(&mut self, jobs: Vec<Box<dyn Job>>, fault: StoreFault) {
-        // What is kept may be ahead of, or behind, what storage holds.
-        self.states.forget();
         let after = std::mem::take(&mut self.open);
-        if matches!(fault, StoreFault::Stale(_)) && self.tries < STALE_RETRIES_MAX {
-            self.tries += 1;
-            jobs.into_iter().for_each(|job| self.decide(job));
-        } else {
-            self.tries = 0;
-            tracing::error!(error = %fault, commands = jobs.len(), "commit failed");
-            self.fault.send_replace(Some(fault.clone()));
-            let refusal = Refusal::from(fault);
-            for job in jobs {
-                job.answer(Err(refusal.clone()));
+        let again = match fault {
+            StoreFault::Stale(_) if self.tries < STALE_RETRIES_MAX => {
+                let waiting = jobs.iter().chain(&after.jobs);
+                self.catch_up(waiting.map(|job| job.ctx().tenant).collect())
+            }
+            fault => Err(fault),
+        };
+        match again {
+            Ok(()) => jobs.into_iter().for_each(|job| self.decide(job)),
+            Err(fault) => {
+                // What is kept may be ahead of, or behind, what storage holds.
+                self.states.forget();
+                self.rest();
+                tracing::error!(error = %fault, commands = jobs.len(), "commit failed");
+                self.fault.send_replace(Some(fault.clone()));
+                let refusal = Refusal::from(fault);
+                for job in jobs {
+                    job.answer(Err(refusal.clone()));
+                }
             }
         }
         after.jobs.into_iter().for_each(|job| self.decide(job));
+    }
+
+    /// Another node wrote first. Reads what these logs have got since; when
+    /// that has happened too often, nobody else may write until this has.
+    fn catch_up(&mut self, tenants: BTreeSet<TenantId>) -> Result<(), StoreFault> {
+        self.tries += 1;
+        if self.tries > STALE_RETRIES_FREE {
+            let claimed: Vec<_> = tenants.iter().copied().collect();
+            self.runtime.block_on(self.store.claim(&claimed))?;
+        }
+        self.states.catch_up(&tenants)
+    }
+
+    /// The group is over, whatever came of it: nothing stays claimed.
+    fn rest(&mut self) {
+        if std::mem::take(&mut self.tries) > STALE_RETRIES_FREE
+            && let Err(fault) = self.runtime.block_on(self.store.claim(&[]))
+        {
+            // The store gives it up by itself when it is not used.
+            tracing::warn!(error = %fault, "a claim was not given up");
+        }
     }
 
     /// Where writing takes long, those who were just answered may come back in

@@ -4,11 +4,12 @@
 
 use crate::entry::{Entry, Head};
 use crate::merkle::Frontier;
+use crate::query::EntryQuery;
 use crate::store::{Batch, Document, Store, StoreFault};
 use kernel::aggregate::State;
 use kernel::unit::{Changed, Work};
 use kernel::{Ctx, Digest, Held, Reader, Refusal, StreamId, TenantId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 
@@ -24,16 +25,27 @@ type Key = (TenantId, StreamId);
 
 /// States kept in memory at most; beyond it the cache starts anew.
 const CACHED_STATES_MAX: usize = 100_000;
+/// Entries of other nodes that are read to learn what they changed; beyond it
+/// every state of the log is read again when it is asked for.
+const CATCH_UP_ENTRIES_MAX: u64 = 1_000;
 
-/// Current states as the committer knows them. Only the committer writes, so
-/// what stands here is what storage holds or is about to hold.
+/// Current states as the committer knows them: those of a tenant are what
+/// storage holds, or is about to hold, when its log ends at its tip. Another
+/// node may have written since: a group that rests on them is checked against
+/// the head.
 pub(crate) struct States {
     store: Arc<dyn Store>,
     runtime: Handle,
+    /// Whether other nodes may append to the same logs.
+    is_shared: bool,
     /// What storage holds.
     cache: HashMap<Key, Cached>,
+    /// Where each log ended when what the cache has of it was so.
+    heads: BTreeMap<TenantId, Head>,
     /// What is being written now. It is not in the cache, which may forget.
     flying: HashMap<Key, Cached>,
+    /// Where each log will end that is being written.
+    flying_heads: Vec<(TenantId, Head)>,
     /// Where each log ends, with what is being written.
     tips: BTreeMap<TenantId, Tip>,
 }
@@ -41,10 +53,13 @@ pub(crate) struct States {
 impl States {
     pub(crate) fn new(store: Arc<dyn Store>, runtime: Handle) -> Self {
         Self {
+            is_shared: store.others().is_some(),
             store,
             runtime,
             cache: HashMap::new(),
+            heads: BTreeMap::new(),
             flying: HashMap::new(),
+            flying_heads: Vec::new(),
             tips: BTreeMap::new(),
         }
     }
@@ -52,8 +67,68 @@ impl States {
     /// Forgets everything: storage may differ from what is kept here.
     pub(crate) fn forget(&mut self) {
         self.cache.clear();
+        self.heads.clear();
         self.flying.clear();
+        self.flying_heads.clear();
         self.tips.clear();
+    }
+
+    /// Another node has written first: what was being written is not on disk,
+    /// and what these logs have got since is read. States that it changed are
+    /// forgotten; the others still hold.
+    pub(crate) fn catch_up(&mut self, tenants: &BTreeSet<TenantId>) -> Result<(), StoreFault> {
+        self.flying.clear();
+        self.flying_heads.clear();
+        for tenant in tenants {
+            let tip = self.load(*tenant)?;
+            let changed = match self.heads.remove(tenant) {
+                Some(head) => self.changed_since(*tenant, head, tip.head)?,
+                None => None,
+            };
+            match changed {
+                Some(streams) => streams.into_iter().for_each(|stream| {
+                    self.cache.remove(&(*tenant, stream));
+                }),
+                None => self.cache.retain(|(whose, _), _| whose != tenant),
+            }
+            self.tips.remove(tenant);
+            if tip.head != Head::EMPTY {
+                self.heads.insert(*tenant, tip.head);
+                self.tips.insert(*tenant, tip);
+            }
+        }
+        Ok(())
+    }
+
+    /// The streams that a log's entries between two heads belong to; `None`
+    /// when there are too many, or the log does not go on from the first one.
+    fn changed_since(
+        &self,
+        tenant: TenantId,
+        from: Head,
+        to: Head,
+    ) -> Result<Option<BTreeSet<StreamId>>, StoreFault> {
+        if from == to {
+            return Ok(Some(BTreeSet::new()));
+        }
+        if to.seq <= from.seq || to.seq - from.seq > CATCH_UP_ENTRIES_MAX {
+            return Ok(None);
+        }
+        let query = EntryQuery {
+            beyond_seq: Some(from.seq),
+            limit: usize::try_from(to.seq - from.seq).unwrap_or(usize::MAX),
+            ..EntryQuery::default()
+        };
+        let asked = self.store.entries(tenant, &query);
+        let entries = self.runtime.block_on(asked)?;
+        let first = entries.first().map(|entry| entry.prev_hash);
+        let last = entries.last().map(|entry| entry.hash);
+        if (first, last) != (Some(from.hash), Some(to.hash)) {
+            return Ok(None);
+        }
+        Ok(Some(
+            entries.into_iter().map(|entry| entry.stream).collect(),
+        ))
     }
 
     /// What was being written is on disk.
@@ -62,6 +137,11 @@ impl States {
             self.cache.clear();
         }
         self.cache.extend(self.flying.drain());
+        self.heads.extend(self.flying_heads.drain(..));
+    }
+
+    fn load(&self, tenant: TenantId) -> Result<Tip, StoreFault> {
+        self.runtime.block_on(load(self.store.as_ref(), tenant))
     }
 
     fn known(&self, key: &Key) -> Option<&Cached> {
@@ -85,11 +165,21 @@ struct Pending {
     objects: Vec<(Digest, Vec<u8>)>,
 }
 
+/// What a group's decisions about a tenant rest on.
+enum Base {
+    /// The head of the tip that is kept.
+    Kept(Head),
+    /// A tip that was read from storage.
+    Read(Tip),
+}
+
 /// The group.
 #[derive(Default)]
 pub(crate) struct Group {
     /// States that were read from storage; the reader is shared, hence the lock.
     read: Mutex<HashMap<Key, (u64, u64)>>,
+    /// Where each log stood before anything of it was read for this group.
+    bases: Mutex<BTreeMap<TenantId, Base>>,
     pending: BTreeMap<TenantId, Pending>,
 }
 
@@ -186,8 +276,10 @@ impl Group {
     }
 
     /// What is to be written. From here on it counts as what storage holds:
-    /// the next group is decided on it while it is being written.
-    pub(crate) fn seal(self, states: &mut States) -> Result<Vec<Batch>, StoreFault> {
+    /// the next group is decided on it while it is being written. Called when
+    /// the group before is on disk.
+    pub(crate) fn seal(mut self, states: &mut States) -> Result<Vec<Batch>, StoreFault> {
+        self.check_bases(states)?;
         let mut batches = Vec::with_capacity(self.pending.len());
         for (tenant, mut pending) in self.pending {
             let mut documents = Vec::with_capacity(pending.changed.len());
@@ -196,6 +288,7 @@ impl Group {
                 states.flying.insert((tenant, stream), cached);
             }
             let grown = pending.tip.frontier.take_grown();
+            states.flying_heads.push((tenant, pending.tip.head));
             states.tips.insert(tenant, pending.tip);
             batches.push(Batch {
                 tenant,
@@ -213,14 +306,12 @@ impl Group {
         if self.pending.contains_key(&tenant) {
             return Ok(());
         }
+        let bases = self.bases.get_mut().unwrap_or_else(PoisonError::into_inner);
         // Taken, not copied: it comes back when the group is sealed, and after
         // a fault everything is forgotten.
-        let tip = match states.tips.remove(&tenant) {
-            Some(tip) => tip,
-            None => {
-                let loading = load(states.store.as_ref(), tenant);
-                states.runtime.block_on(loading)?
-            }
+        let tip = match (bases.remove(&tenant), states.tips.remove(&tenant)) {
+            (Some(Base::Read(tip)), _) | (_, Some(tip)) => tip,
+            (_, None) => states.load(tenant)?,
         };
         self.pending.insert(
             tenant,
@@ -232,6 +323,48 @@ impl Group {
                 objects: Vec::new(),
             },
         );
+        Ok(())
+    }
+
+    /// Notes where a log ends, before the first read of it for this group. What
+    /// is being written counts: this group is sealed when that is on disk.
+    // INVARIANT(base-before-read): what a decision read is no older than the
+    // head that its append expects, so that a write in between is noticed.
+    fn note_base(&self, states: &States, tenant: TenantId) -> Result<(), StoreFault> {
+        if !states.is_shared || self.pending.contains_key(&tenant) {
+            return Ok(());
+        }
+        let mut bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+        if bases.contains_key(&tenant) {
+            return Ok(());
+        }
+        let base = match states.tips.get(&tenant) {
+            Some(tip) => Base::Kept(tip.head),
+            None => Base::Read(states.load(tenant)?),
+        };
+        bases.insert(tenant, base);
+        Ok(())
+    }
+
+    /// Decisions that wrote nothing rest on what was read as much as the others
+    /// do, whose heads the append compares.
+    fn check_bases(&mut self, states: &mut States) -> Result<(), StoreFault> {
+        let bases = std::mem::take(&mut self.bases);
+        let bases = bases.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (tenant, base) in bases {
+            let expected = match &base {
+                Base::Kept(head) => *head,
+                Base::Read(tip) => tip.head,
+            };
+            if states.runtime.block_on(states.store.head(tenant))? != expected {
+                return Err(StoreFault::Stale(tenant));
+            }
+            if let Base::Read(tip) = base
+                && expected != Head::EMPTY
+            {
+                states.tips.insert(tenant, tip);
+            }
+        }
         Ok(())
     }
 }
@@ -275,6 +408,7 @@ impl Reader for GroupReader<'_> {
         if let Some((cached, _)) = pending.and_then(|p| p.changed.get(stream)) {
             return Ok(Some(Held::Typed(cached.version, cached.state.clone())));
         }
+        group.note_base(states, self.tenant)?;
         let key = (self.tenant, stream.clone());
         if let Some(cached) = states.known(&key) {
             return Ok(Some(Held::Typed(cached.version, cached.state.clone())));

@@ -57,6 +57,9 @@ impl Ledger {
         let (sender, commits) = watch::channel(0);
         let fault = Arc::new(watch::Sender::new(None));
         let runtime = tokio::runtime::Handle::current();
+        if let Some(others) = store.others() {
+            runtime.spawn(hear(others, sender.clone()));
+        }
         Committer::start(store.clone(), runtime, receiver, sender, fault.clone())
             .map_err(|e| Refusal::unavailable(format!("cannot start the committer: {e}")))?;
         Ok(Self {
@@ -80,7 +83,8 @@ impl Ledger {
         &self.registry
     }
 
-    /// Changes after each durable commit. Followers read from where they were.
+    /// Changes after each durable commit, of this node or another. Followers
+    /// read from where they were.
     #[must_use]
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.commits.clone()
@@ -109,7 +113,8 @@ impl Ledger {
     ///
     /// # Errors
     /// What `decide` refuses; `unavailable` when the ledger is overloaded or
-    /// storage fails, in which case nothing was recorded.
+    /// storage fails. Then nothing was recorded, unless the refusal says that
+    /// storage does not tell.
     pub async fn run<R, F>(&self, ctx: Ctx, decide: F) -> Result<Committed<R>, Refusal>
     where
         R: Send + 'static,
@@ -158,6 +163,21 @@ impl Ledger {
                 self.run(ctx, move |unit| request::once(unit, &key, &decide))
                     .await
             }
+        }
+    }
+}
+
+/// Passes on that another node has appended, for as long as anyone follows.
+async fn hear(mut others: watch::Receiver<u64>, commits: watch::Sender<u64>) {
+    loop {
+        tokio::select! {
+            changed = others.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                commits.send_modify(|count| *count += 1);
+            }
+            () = commits.closed() => return,
         }
     }
 }

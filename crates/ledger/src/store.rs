@@ -109,6 +109,18 @@ pub trait Store: Send + Sync + 'static {
     /// Appends the batches, of different tenants, all or nothing; durable when
     /// it returns.
     async fn append(&self, batches: Vec<Batch>) -> Result<(), StoreFault>;
+    /// Keeps other nodes from appending to these logs until the next append,
+    /// or the next claim; none of them gives up the claim before. Asked for
+    /// when other nodes keep writing first. A claim that is not used within
+    /// seconds is lost, and then appends compete again.
+    ///
+    /// # Errors
+    /// When storage does not answer in time.
+    async fn claim(&self, tenants: &[TenantId]) -> Result<(), StoreFault> {
+        // Where there is one node, nobody writes before it.
+        let _ = tenants;
+        Ok(())
+    }
     /// The head of a log; [`Head::EMPTY`] when the tenant has none.
     async fn head(&self, tenant: TenantId) -> Result<Head, StoreFault>;
     /// Every tenant that has a log, in order of id.

@@ -32,6 +32,11 @@ pub(crate) struct Disk {
     logs: BTreeMap<TenantId, Log>,
     due: BTreeSet<(Timestamp, TenantId, StreamId)>,
     pub(crate) appends: u64,
+    /// Told of each append, when several nodes use this disk.
+    pub(crate) shared: Option<tokio::sync::watch::Sender<u64>>,
+    /// Logs that only the handle of this number may append to.
+    pub(crate) claims: BTreeMap<TenantId, u64>,
+    pub(crate) handles: u64,
 }
 
 impl Disk {
@@ -48,7 +53,20 @@ impl Disk {
         for batch in batches {
             self.write(batch);
         }
+        if let Some(shared) = &self.shared {
+            shared.send_replace(self.appends);
+        }
         Ok(())
+    }
+
+    /// Whether another handle has claimed one of these logs.
+    pub(crate) fn is_claimed<'t>(
+        &self,
+        mut tenants: impl Iterator<Item = &'t TenantId>,
+        number: u64,
+    ) -> bool {
+        let of_another = |whose: &u64| *whose != number;
+        tenants.any(|tenant| self.claims.get(tenant).is_some_and(of_another))
     }
 
     fn write(&mut self, batch: Batch) {

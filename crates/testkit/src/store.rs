@@ -36,6 +36,8 @@ struct Faults {
 pub struct MemoryStore {
     disk: Arc<Mutex<Disk>>,
     faults: Mutex<Faults>,
+    /// Which of the handles on this disk this is.
+    number: u64,
 }
 
 impl MemoryStore {
@@ -45,12 +47,27 @@ impl MemoryStore {
         Arc::default()
     }
 
+    /// An empty disk that several nodes use at once: each opens a handle of its
+    /// own with [`MemoryStore::beside`], and hears of what is appended.
+    #[must_use]
+    pub fn of_several_nodes() -> Arc<Self> {
+        let store = Self::new();
+        store.disk().shared = Some(tokio::sync::watch::channel(0).0);
+        store
+    }
+
     /// Another handle on the same disk, without faults; this one goes on.
     #[must_use]
     pub fn beside(&self) -> Arc<Self> {
+        let number = {
+            let mut disk = self.disk();
+            disk.handles += 1;
+            disk.handles
+        };
         Arc::new(Self {
             disk: self.disk.clone(),
             faults: Mutex::default(),
+            number,
         })
     }
 
@@ -76,7 +93,7 @@ impl MemoryStore {
     pub fn fail_appends(&self, count: u32) {
         self.faults().fail_appends = count;
     }
-    /// The next `count` appends are kept, and reported as failed.
+    /// The next `count` appends are kept, and nobody hears of it.
     pub fn lose_replies(&self, count: u32) {
         self.faults().lose_replies = count;
     }
@@ -127,17 +144,23 @@ impl MemoryStore {
         Ok(disk)
     }
 
+    fn is_held_up(&self, batches: &[Batch]) -> bool {
+        let tenants = batches.iter().map(|batch| &batch.tenant);
+        self.disk().is_claimed(tenants, self.number)
+    }
+
     fn write(&self, batches: Vec<Batch>) -> Result<(), StoreFault> {
         let mut disk = self.ask()?;
         let mut faults = self.faults();
         let gone = || StoreFault::Unavailable("the disk did not answer".into());
+        let lost = || StoreFault::Unsettled("the disk did not answer".into());
         let next = disk.appends + 1;
         if let Some((_, side)) = faults.death.filter(|(count, _)| *count == next) {
             faults.fenced = true;
             if side == Death::After {
                 disk.append(batches)?;
             }
-            return Err(gone());
+            return Err(lost());
         }
         if faults.fail_appends > 0 {
             faults.fail_appends -= 1;
@@ -146,7 +169,7 @@ impl MemoryStore {
         disk.append(batches)?;
         if faults.lose_replies > 0 {
             faults.lose_replies -= 1;
-            return Err(gone());
+            return Err(lost());
         }
         Ok(())
     }
@@ -159,7 +182,22 @@ impl Store for MemoryStore {
         if let Some(delay) = delay {
             tokio::time::sleep(delay).await;
         }
-        self.write(batches)
+        while self.is_held_up(&batches) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let written = self.write(batches);
+        self.claim(&[]).await?;
+        written
+    }
+    async fn claim(&self, tenants: &[TenantId]) -> Result<(), StoreFault> {
+        let number = self.number;
+        self.disk().claims.retain(|_, whose| *whose != number);
+        while self.disk().is_claimed(tenants.iter(), number) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let claimed = tenants.iter().map(|tenant| (*tenant, number));
+        self.disk().claims.extend(claimed);
+        Ok(())
     }
     async fn head(&self, tenant: TenantId) -> Result<Head, StoreFault> {
         Ok(self.ask()?.head(tenant))
@@ -248,6 +286,12 @@ impl Store for MemoryStore {
         digest: Digest,
     ) -> Result<Option<Vec<u8>>, StoreFault> {
         Ok(self.ask()?.object(tenant, digest))
+    }
+    fn others(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
+        let disk = self.disk();
+        disk.shared
+            .as_ref()
+            .map(tokio::sync::watch::Sender::subscribe)
     }
     async fn engine_check(&self) -> Result<Vec<String>, StoreFault> {
         self.ask().map(|_| Vec::new())

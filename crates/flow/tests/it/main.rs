@@ -1,6 +1,7 @@
-//! The whole control loop over storage in memory, driven by hand: what a
-//! person sees of it, and what must hold whatever happens. After each step the
-//! checks of the test kit read the ledger and the simulated outside.
+//! The whole control loop over storage in memory, driven by hand, and of two
+//! nodes over one store: what a person sees of it, and what must hold whatever
+//! happens. After each step the checks of the test kit read the ledger and the
+//! simulated outside.
 
 mod archive;
 mod attested;
@@ -11,6 +12,7 @@ mod cosigning;
 mod crash;
 mod golden;
 mod groups;
+mod nodes;
 mod order;
 mod personal;
 mod rewritten;

@@ -12,17 +12,27 @@ use ledger::store::{Batch, StoreFault};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::Error;
-use uuid::Uuid;
 
 /// How long it is tried to find out what became of a transaction whose answer
 /// was lost.
-const SETTLE_MAX: Duration = Duration::from_secs(15);
+const SETTLE_MAX: Duration = Duration::from_secs(8);
 const SETTLE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Appends the batches. When the answer of a commit is lost, the heads say
-/// whether it happened; when it did not, it is tried once more, for then the
-/// connection was gone before.
-pub(super) async fn run(pool: &Pool, mut batches: Vec<Batch>) -> Result<(), StoreFault> {
+/// How often an append whose answer was lost is sent.
+const ATTEMPTS_MAX: u32 = 3;
+/// How long a claim lasts that is not used: a node that stops in the middle of
+/// a decision does not hold up the others for longer.
+const CLAIM_MAX: &str = "3s";
+
+/// Appends the batches, in the transaction of the claim if there is one. When
+/// the answer of a commit is lost, the log says whether it happened. When it
+/// did not, the same is sent again: of several that are still under way, the
+/// head lets one happen, and it does not matter which.
+pub(super) async fn run(
+    pool: &Pool,
+    mut claim: Option<Lent>,
+    mut batches: Vec<Batch>,
+) -> Result<(), StoreFault> {
     // INVARIANT(heads-in-order): every transaction locks the heads in the
     // order of the tenants' ids, so no two can wait for each other.
     batches.sort_by_key(|batch| batch.tenant);
@@ -32,30 +42,75 @@ pub(super) async fn run(pool: &Pool, mut batches: Vec<Batch>) -> Result<(), Stor
     ) else {
         return Err(StoreFault::Unavailable("a batch without entries".into()));
     };
-    let mut lost = match attempt(pool, &batches).await? {
-        None => return Ok(()),
-        Some(lost) => lost,
-    };
-    for _ in 0..2 {
-        if settled(pool, first, &lost).await? {
+    let mut lost = None;
+    for _ in 0..ATTEMPTS_MAX {
+        let fault = match attempt(pool, claim.take(), &batches).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(fault)) => {
+                lost = Some(fault.clone());
+                fault
+            }
+            Err(fault) => fault,
+        };
+        let Some(lost) = &lost else {
+            return Err(fault);
+        };
+        // INVARIANT(settled-before-answered): after a lost answer, no fault is
+        // reported as if nothing had been appended before the log was asked.
+        if settled(pool, first, lost).await? {
             return Ok(());
         }
-        lost = match attempt(pool, &batches).await? {
-            None => return Ok(()),
-            Some(lost) => lost,
-        };
+        if matches!(fault, StoreFault::Stale(_)) {
+            // The head has moved without it, so it never can happen.
+            return Err(fault);
+        }
     }
-    if settled(pool, first, &lost).await? {
-        return Ok(());
-    }
-    Err(lost)
+    let what = lost.map_or_else(String::new, |lost| lost.to_string());
+    Err(StoreFault::Unsettled(what))
+}
+
+/// Begins a transaction in which these heads are locked.
+pub(super) async fn claim(pool: &Pool, tenants: &[TenantId]) -> Result<Lent, StoreFault> {
+    let mut tenants = tenants.to_vec();
+    // INVARIANT(heads-in-order): as in an append.
+    tenants.sort_unstable();
+    let lent = Lent::from(pool).await?;
+    let client = lent.client()?;
+    let locked = async {
+        client.batch_execute(BEGIN).await?;
+        for tenant in tenants {
+            client.batch_execute(&works_for(tenant)).await?;
+            client.execute(LOCK_HEAD, &[&tenant.0]).await?;
+        }
+        let bound = format!("SET LOCAL idle_in_transaction_session_timeout = '{CLAIM_MAX}'");
+        client.batch_execute(&bound).await
+    };
+    let locked = within(CALL_MAX, locked).await?;
+    locked.map_err(|error| fault(&error))?;
+    Ok(lent)
+}
+
+/// Gives up a claim that was not used.
+pub(super) async fn release(lent: Lent) -> Result<(), StoreFault> {
+    let rolled_back = within(CALL_MAX, lent.client()?.batch_execute("ROLLBACK")).await?;
+    rolled_back.map_err(|error| fault(&error))?;
+    lent.give_back();
+    Ok(())
 }
 
 /// One attempt; `Some` when the connection broke, and nobody knows yet whether
 /// the server committed.
-async fn attempt(pool: &Pool, batches: &[Batch]) -> Result<Option<StoreFault>, StoreFault> {
-    let lent = Lent::from(pool).await?;
-    let sent = within(CALL_MAX, send(lent.client()?, batches)).await;
+async fn attempt(
+    pool: &Pool,
+    claim: Option<Lent>,
+    batches: &[Batch],
+) -> Result<Option<StoreFault>, StoreFault> {
+    let claimed = claim.is_some();
+    let lent = match claim {
+        Some(lent) => lent,
+        None => Lent::from(pool).await?,
+    };
+    let sent = within(CALL_MAX, send(lent.client()?, claimed, batches)).await;
     match sent {
         Err(late) => Ok(Some(late)),
         Ok(Ok(())) => {
@@ -66,13 +121,14 @@ async fn attempt(pool: &Pool, batches: &[Batch]) -> Result<Option<StoreFault>, S
             lent.give_back();
             Err(StoreFault::Stale(tenant))
         }
-        Ok(Err((_, error))) if is_answer(&error) => Err(fault(&error)),
+        // A claim may have been lost meanwhile; without it, it may go well.
+        Ok(Err((_, error))) if is_answer(&error) && !claimed => Err(fault(&error)),
         Ok(Err((_, error))) => Ok(Some(fault(&error))),
     }
 }
 
 /// Sends the transaction; a fault comes with the tenant whose batch met it.
-async fn send(client: &Object, batches: &[Batch]) -> Result<(), (TenantId, Error)> {
+async fn send(client: &Object, claimed: bool, batches: &[Batch]) -> Result<(), (TenantId, Error)> {
     let Some(last) = batches.last() else {
         return Ok(());
     };
@@ -81,7 +137,10 @@ async fn send(client: &Object, batches: &[Batch]) -> Result<(), (TenantId, Error
         .map_err(|error| (last.tenant, error))?;
     for (index, batch) in batches.iter().enumerate() {
         let columns = Columns::of(batch);
-        let begin = begin(batch.tenant.0, index == 0);
+        let begin = match index {
+            0 if !claimed => format!("{BEGIN}; {}", works_for(batch.tenant)),
+            _ => works_for(batch.tenant),
+        };
         let mut pipeline = Pipeline::default();
         pipeline.send(client.batch_execute(&begin)).await;
         columns.send(client, &statements, &mut pipeline).await;
@@ -100,15 +159,12 @@ async fn send(client: &Object, batches: &[Batch]) -> Result<(), (TenantId, Error
     Ok(())
 }
 
-/// The transaction begins with the tenant that it works for; each further
-/// batch names its own.
-fn begin(tenant: Uuid, first: bool) -> String {
-    let begin = if first {
-        "BEGIN ISOLATION LEVEL READ COMMITTED; "
-    } else {
-        ""
-    };
-    format!("{begin}SELECT set_config('writ.tenant', '{tenant}', true)")
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+const LOCK_HEAD: &str = "SELECT FROM writ.logs WHERE tenant = $1 FOR UPDATE";
+
+/// Names the tenant whose rows the transaction sees from here on.
+fn works_for(tenant: TenantId) -> String {
+    format!("SELECT set_config('writ.tenant', '{}', true)", tenant.0)
 }
 
 /// Whether a batch whose answer was lost is in its log. Waits for a
@@ -141,7 +197,8 @@ async fn look(pool: &Pool, batch: &Batch) -> Result<bool, StoreFault> {
 /// The hash of the entry at this position, read while the head is locked.
 async fn locked(client: &Object, batch: &Batch, seq: u64) -> Result<Option<Vec<u8>>, Error> {
     let tenant = batch.tenant.0;
-    client.batch_execute(&begin(tenant, true)).await?;
+    let begin = format!("{BEGIN}; {}", works_for(batch.tenant));
+    client.batch_execute(&begin).await?;
     if batch.expected == Head::EMPTY {
         // There may be no head to lock: whoever is adding it is waited for.
         let add = "INSERT INTO writ.logs (tenant, seq, hash) VALUES ($1, 1, $2) \
@@ -149,8 +206,7 @@ async fn locked(client: &Object, batch: &Batch, seq: u64) -> Result<Option<Vec<u
         let nothing = Digest::ZERO.0;
         client.execute(add, &[&tenant, &nothing.as_slice()]).await?;
     }
-    let lock = "SELECT FROM writ.logs WHERE tenant = $1 FOR UPDATE";
-    client.execute(lock, &[&tenant]).await?;
+    client.execute(LOCK_HEAD, &[&tenant]).await?;
     let seq = i64::try_from(seq).unwrap_or(i64::MAX);
     let entry = "SELECT hash FROM writ.entries WHERE tenant = $1 AND seq = $2";
     let row = client.query_opt(entry, &[&tenant, &seq]).await?;

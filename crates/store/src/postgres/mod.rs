@@ -17,7 +17,7 @@ mod row;
 mod rows;
 
 use async_trait::async_trait;
-use connect::Place;
+use connect::{Lent, Place};
 use deadpool_postgres::Pool;
 use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
 use ledger::entry::{Entry, Head};
@@ -26,6 +26,7 @@ use ledger::query::{DocumentQuery, EntryQuery};
 use ledger::row::{Rows, Seqs};
 use ledger::store::{Batch, Document, Leaf, Store, StoreFault};
 use listen::Listener;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 /// Storage in a PostgreSQL database.
@@ -33,6 +34,8 @@ pub struct Postgres {
     pool: Pool,
     /// None when opened for reading only.
     listener: Option<Listener>,
+    /// The transaction that the next append goes on with.
+    claim: Mutex<Option<Lent>>,
 }
 
 impl Postgres {
@@ -61,10 +64,18 @@ impl Postgres {
 
     async fn working(place: &Place, listener: Option<Listener>) -> Result<Self, StoreFault> {
         let pool = place.pool()?;
-        let store = Self { pool, listener };
+        let store = Self {
+            pool,
+            listener,
+            claim: Mutex::default(),
+        };
         // The first connection shows whether the role can be taken.
         store.next_due().await?;
         Ok(store)
+    }
+
+    fn claimed(&self) -> MutexGuard<'_, Option<Lent>> {
+        self.claim.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,8 +85,21 @@ impl Store for Postgres {
         let Some(listener) = &self.listener else {
             return Err(StoreFault::Unavailable("opened for reading only".into()));
         };
-        append::run(&self.pool, batches).await?;
+        let claim = self.claimed().take();
+        append::run(&self.pool, claim, batches).await?;
         listener.tell();
+        Ok(())
+    }
+
+    async fn claim(&self, tenants: &[TenantId]) -> Result<(), StoreFault> {
+        let before = self.claimed().take();
+        if let Some(before) = before {
+            append::release(before).await?;
+        }
+        if !tenants.is_empty() {
+            let lent = append::claim(&self.pool, tenants).await?;
+            *self.claimed() = Some(lent);
+        }
         Ok(())
     }
 

@@ -2,12 +2,14 @@
 //! row per store. What only one of them has (a file, a role) is tested beside.
 
 mod log;
+mod proxy;
 mod stores;
 
 mod appending;
 mod commands;
 mod guards;
 mod nodes;
+mod outages;
 mod reading;
 
 /// Runs each of these functions on each store, as a test of its own.
@@ -45,4 +47,6 @@ on_every_store! {
     commands::idempotency_is_permanent_and_names_the_first,
     commands::an_act_that_is_due_is_found_until_it_is_done,
     nodes::writers_race_for_heads_and_nothing_is_lost,
+    nodes::commands_of_two_nodes_never_rest_on_what_has_changed,
+    nodes::a_node_sees_what_another_wrote_and_hears_of_it,
 }

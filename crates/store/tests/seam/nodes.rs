@@ -1,9 +1,10 @@
 //! Several writers of the same logs at once.
 
+use crate::commands::{Counter, add, ctx, is_whole};
 use crate::log::Log;
 use crate::stores::{Place, tenant};
 use ledger::merkle::{Frontier, leaf, root};
-use ledger::{Store, StoreFault, verify};
+use ledger::{Ledger, Store, StoreFault, verify};
 use std::sync::Arc;
 
 /// Appends to two logs at a time until it has done so `count` times; the
@@ -63,4 +64,94 @@ pub(crate) async fn writers_race_for_heads_and_nothing_is_lost(place: &Place) {
         let tree: Vec<_> = leaves.iter().map(|l| leaf(l.hash)).collect();
         assert_eq!(frontier.unwrap().root(), root(&tree));
     }
+}
+
+/// Two ledgers over the same logs, where the store lets there be two.
+async fn two(place: &Place) -> [Ledger; 2] {
+    let first = place.ledger().await;
+    let second = if place.is_shared() {
+        place.ledger().await
+    } else {
+        first.clone()
+    };
+    [first, second]
+}
+
+/// Each command reads two counters and adds to one of them while both together
+/// are below a bound. One that rested on what the other node has changed since
+/// would exceed it.
+pub(crate) async fn commands_of_two_nodes_never_rest_on_what_has_changed(place: &Place) {
+    const PAIRS: u64 = 12;
+    const BOUND: u64 = 5;
+    let nodes = two(place).await;
+    let mut tasks = Vec::new();
+    for (side, ledger) in ["left", "right"].into_iter().zip(&nodes) {
+        let ledger = ledger.clone();
+        tasks.push(tokio::spawn(async move {
+            for pair in 0..PAIRS {
+                for _ in 0..BOUND {
+                    let done = ledger.run(ctx(tenant(1)), move |unit| {
+                        let total = |unit: &mut kernel::Unit<'_>, side: &str| {
+                            let found = unit.find::<Counter>(format!("{side}-{pair}"))?;
+                            Ok::<_, kernel::Refusal>(found.map_or(0, |counter| counter.total))
+                        };
+                        if total(unit, "left")? + total(unit, "right")? < BOUND {
+                            add(unit, &format!("{side}-{pair}"), 1)?;
+                        }
+                        add(unit, "hot", 1)
+                    });
+                    done.await.unwrap();
+                }
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let [ledger, _] = nodes;
+    for pair in 0..PAIRS {
+        let both = ledger.run(ctx(tenant(1)), move |unit| {
+            let left = unit.find::<Counter>(format!("left-{pair}"))?;
+            let right = unit.find::<Counter>(format!("right-{pair}"))?;
+            let total = |side: Option<Arc<Counter>>| side.map_or(0, |c| c.total);
+            Ok((total(left), total(right)))
+        });
+        let (left, right) = both.await.unwrap().answer;
+        assert_eq!(left + right, BOUND, "pair {pair}: {left} and {right}");
+    }
+    let hot = ledger.run(ctx(tenant(1)), |unit| Ok(unit.get::<Counter>("hot")?.total));
+    assert_eq!(hot.await.unwrap().answer, 2 * PAIRS * BOUND);
+    let head = ledger.store().head(tenant(1)).await.unwrap();
+    assert_eq!(head.seq, PAIRS * BOUND + 2 * PAIRS * BOUND);
+    let verified = verify::log(ledger.store(), tenant(1), |_| ())
+        .await
+        .unwrap();
+    assert!(verified.is_intact(), "{verified:?}");
+}
+
+pub(crate) async fn a_node_sees_what_another_wrote_and_hears_of_it(place: &Place) {
+    let [first, second] = two(place).await;
+    let total = async |ledger: &Ledger| {
+        let done = ledger.run(ctx(tenant(1)), |unit| unit.find::<Counter>("a"));
+        done.await
+            .unwrap()
+            .answer
+            .map_or(0, |counter| counter.total)
+    };
+    // Both hold the state in memory from now on.
+    for node in [&first, &second] {
+        let done = node.run(ctx(tenant(1)), |unit| add(unit, "a", 1));
+        done.await.unwrap();
+    }
+    for round in 1..20 {
+        let mut commits = second.commits();
+        commits.mark_unchanged();
+        let done = first.run(ctx(tenant(1)), |unit| add(unit, "a", 1)).await;
+        assert_eq!(done.unwrap().answer, 2 + round);
+        // A command that only reads is not answered from what is outdated.
+        assert_eq!(total(&second).await, 2 + round);
+        let heard = tokio::time::timeout(std::time::Duration::from_secs(20), commits.changed());
+        heard.await.expect("the other node hears of it").unwrap();
+    }
+    is_whole(&first, tenant(1), 21, 1).await;
 }

@@ -27,7 +27,7 @@ impl Place {
         match kind {
             Kind::Sqlite => Self::Sqlite(tempfile::tempdir().unwrap()),
             Kind::Postgres => Self::Postgres(PostgresServer::shared().database()),
-            Kind::Memory => Self::Memory(MemoryStore::new()),
+            Kind::Memory => Self::Memory(MemoryStore::of_several_nodes()),
         }
     }
 
