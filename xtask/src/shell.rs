@@ -44,6 +44,17 @@ impl Shell {
             .current_dir(&self.root)
             .env("CARGO_TARGET_DIR", &self.target)
             .stdin(Stdio::null());
+        // What cargo says of this tool: some build scripts run again, and what
+        // rests on them is compiled again, when it is there and was not before.
+        for (name, _) in std::env::vars_os() {
+            let about_this = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+            if about_this
+                .iter()
+                .any(|part| name.to_string_lossy().starts_with(part))
+            {
+                command.env_remove(name);
+            }
+        }
         command
     }
 

@@ -35,7 +35,20 @@ start() {
 start
 while read -r order; do
     case $order in
-    kill) kill -KILL $pid $(ps -o pid= --ppid $pid); wait $pid 2>/dev/null; echo killed ;;
+    kill)
+        # Its children too: orphans may still answer, and even commit. It is
+        # stopped first, so that it makes no more.
+        kill -STOP $pid
+        while grep -q "State:.R" /proc/$pid/status; do :; done
+        children=$(cat /proc/$pid/task/$pid/children)
+        kill -KILL $children $pid
+        wait $pid 2>/dev/null
+        for _ in $(seq 100); do
+            kill -0 $children 2>/dev/null || break
+            sleep 0.01
+        done
+        echo killed
+        ;;
     start) start ;;
     esac
 done

@@ -4,7 +4,7 @@ mod archive;
 mod nouns;
 mod signing;
 
-pub(crate) use archive::{ArchiveAt, ArchiveCommand, Trusted};
+pub(crate) use archive::{ArchiveAt, ArchiveCommand, Target, Trusted};
 pub(crate) use nouns::{Key, Pack, Principal, Session, Tenant};
 pub(crate) use signing::{Checkpoints, ExportBundle, LogKey, Prove, Verify, VerifyBundle, Witness};
 
@@ -50,15 +50,14 @@ pub(crate) struct Remote {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Start writ on the embedded store
+    /// Start writ
     Up(Up),
     /// Start writ, load a pack and play its recorded alerts
     Demo(Demo),
     /// Issue a new admin token on the machine itself, while writ is stopped
     AdminToken {
-        /// Where the ledger is kept
-        #[arg(long, env = "WRIT_DATA", value_name = "DIR", default_value = ".writ")]
-        data: PathBuf,
+        #[command(flatten)]
+        place: Place,
     },
     /// Start a witness: it cosigns checkpoints of logs that only grow
     Witness(Witness),
@@ -238,14 +237,29 @@ pub(crate) enum Command {
 }
 
 #[derive(Args, Debug, Clone)]
-pub(crate) struct Up {
-    /// Where the ledger is kept
+pub(crate) struct Place {
+    /// Where secrets are kept, and the ledger, unless it is in a database
     #[arg(long, env = "WRIT_DATA", value_name = "DIR", default_value = ".writ")]
     pub(crate) data: PathBuf,
     /// Where the keys of what is personal are kept; without it `keyring` in the
     /// data directory
     #[arg(long, env = "WRIT_KEYRING", value_name = "DIR")]
     pub(crate) keyring: Option<PathBuf>,
+    /// PostgreSQL that holds the ledger, `postgresql://USER:PASSWORD@HOST/NAME`;
+    /// better given by the environment than on the command line
+    #[arg(
+        long,
+        env = "WRIT_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub(crate) database: Option<String>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) place: Place,
     /// Address to listen on
     #[arg(
         long,
@@ -346,9 +360,8 @@ pub(crate) enum Noun {
 pub(crate) struct Why {
     /// The action: a run, a directive, an incident or an entry
     pub(crate) id: String,
-    /// Read this data directory instead of asking a server
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: Offline,
 }
 
 #[derive(Args, Debug)]
@@ -439,10 +452,14 @@ pub(crate) enum Ledger {
 }
 
 #[derive(Args, Debug, Clone)]
+#[group(id = "offline", multiple = false)]
 pub(crate) struct Offline {
-    /// Read this data directory instead of asking a server
+    /// Use this data directory instead of asking a server
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Use this PostgreSQL database instead of asking a server
+    #[arg(long, value_name = "URL")]
+    pub(crate) database: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -457,19 +474,18 @@ pub(crate) struct Replay {
     /// compared
     #[arg(long, value_name = "SEQ|INSTANT")]
     pub(crate) as_of: Option<String>,
-    /// Read this data directory instead of asking a server
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) offline: Offline,
 }
 
 impl Replay {
     /// Of whole logs, there.
-    pub(crate) fn whole(there: Offline) -> Self {
+    pub(crate) fn whole(offline: Offline) -> Self {
         Self {
             stream: None,
             of: None,
             as_of: None,
-            data: there.data,
+            offline,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! pack's recorded input through the HTTP endpoint, and says what happened and
 //! what to do next. A small real service stands by to be mended.
 
-use crate::cli::{ArchiveAt, Demo, Patient as PatientArgs, Up};
+use crate::cli::{Demo, Patient as PatientArgs, Up};
 use crate::commands::{Json, items, needed};
 use crate::failure::Failure;
 use crate::packs;
@@ -46,16 +46,10 @@ pub(crate) async fn run(demo: Demo, output: Json) -> Result<(), Failure> {
     }
     let patient = start_patient(PATIENT_ADDRESS).await?;
     let running = up::start(&Up {
-        data: data.clone(),
-        keyring: None,
-        listen: demo.listen,
         pack: Some(name.clone()),
         allow_hosts: vec![PATIENT_ADDRESS.to_owned()],
         allow_private: true,
-        cache: None,
-        log: String::new(),
-        checkpoints: crate::cli::Checkpoints::default(),
-        archive: ArchiveAt::none(),
+        ..Up::on(data.clone(), demo.listen)
     })
     .await?;
     let player = Player::new(&running)?;

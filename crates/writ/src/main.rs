@@ -49,7 +49,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             logs::start(&witness.log)?;
             signing::witness(witness, output).await
         }
-        Command::AdminToken { data } => Box::pin(up::admin_token(&data)).await,
+        Command::AdminToken { place } => Box::pin(up::admin_token(&place)).await,
         Command::Patient(patient) => demo::patient(patient).await,
         Command::Completions { shell } => {
             let mut command = Cli::command();

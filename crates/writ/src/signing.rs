@@ -117,26 +117,18 @@ fn witness_key(files: &PrivateFolder, name: &str) -> Result<SigningKey, Failure>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{ArchiveAt, Remote, Up};
+    use crate::cli::{Remote, Up};
     use crate::client::Client;
     use crate::up;
     use ledger::checkpoint::log_keys;
 
     fn asked(data: &Path, witnesses: Vec<String>) -> Up {
         Up {
-            data: data.to_owned(),
-            listen: "127.0.0.1:0".into(),
-            pack: None,
-            allow_hosts: Vec::new(),
-            allow_private: false,
-            log: String::new(),
-            cache: None,
-            keyring: None,
             checkpoints: Checkpoints {
                 witnesses,
                 ..Checkpoints::default()
             },
-            archive: ArchiveAt::none(),
+            ..Up::on(data.to_owned(), "127.0.0.1:0".into())
         }
     }
 

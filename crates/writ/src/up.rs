@@ -1,7 +1,7 @@
 //! `writ up`: opens the store, wires the parts together, serves until it is
 //! told to stop.
 
-use crate::cli::Up;
+use crate::cli::{ArchiveAt, Checkpoints, Place, Up};
 use crate::failure::Failure;
 use crate::packs;
 use crate::place;
@@ -10,7 +10,7 @@ use connect::cache::{MemoryCache, RedisCache};
 use flow::{Control, Ports};
 use kernel::TenantId;
 use kernel::port::{Cache, Entropy as _};
-use ledger::{Ledger, Settings};
+use ledger::{Ledger, Settings, Store};
 use pack::Files;
 use sense::definition::Source;
 use server::{App, Cookies};
@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use store::Sqlite;
+use store::{Postgres, Sqlite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -108,6 +108,27 @@ impl Running {
     }
 }
 
+impl Up {
+    /// On this data directory and address, and with nothing else.
+    pub(crate) fn on(data: PathBuf, listen: String) -> Self {
+        Self {
+            place: Place {
+                data,
+                keyring: None,
+                database: None,
+            },
+            listen,
+            pack: None,
+            allow_hosts: Vec::new(),
+            allow_private: false,
+            cache: None,
+            log: String::new(),
+            checkpoints: Checkpoints::default(),
+            archive: ArchiveAt::none(),
+        }
+    }
+}
+
 /// Starts writ; it serves when this returns.
 pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
     // Before anything is founded: a token that is made must be shown.
@@ -127,10 +148,10 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
             Vec::new()
         },
     };
-    let places = Places::of(&up.data, up.keyring.as_deref())?;
+    let places = Places::of(&up.place)?;
     let cache = cache(up.cache.as_deref())?;
-    let signing = crate::signing::signing(&up.data, &up.checkpoints)?;
-    let control = open(&up.data, &places, &http, cache).await?;
+    let signing = crate::signing::signing(&up.place.data, &up.checkpoints)?;
+    let control = open(&up.place, &places, &http, cache).await?;
     let control = control.with_signing(signing);
     let control = Arc::new(match up.archive.archive {
         Some(_) => control.with_archive(place::archive(&up.archive)?),
@@ -179,7 +200,10 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
         checkpoints,
         archiver,
     };
-    if running.control.in_force(tenant).is_ok() {
+    // The nodes of one database have the same secrets, so only the first of
+    // them makes any; the others are given its.
+    let is_first = up.place.database.is_none() || running.token.is_some();
+    if is_first && running.control.in_force(tenant).is_ok() {
         running.make_source_secrets()?;
     }
     Ok(running)
@@ -193,24 +217,34 @@ struct Places {
 }
 
 impl Places {
-    fn of(data: &Path, keyring: Option<&Path>) -> Result<Self, Failure> {
+    fn of(place: &Place) -> Result<Self, Failure> {
+        let data = &place.data;
         Ok(Self {
             secrets: private_folder(data, SOURCE_SECRETS)?,
             module_secrets: private_folder(data, MODULE_SECRETS)?,
             // Made with the first key: one that was lost must be noticed.
-            keyring: keyring.map_or_else(|| data.join(KEYRING), Path::to_owned),
+            keyring: place.keyring.clone().unwrap_or_else(|| data.join(KEYRING)),
         })
     }
 }
 
-/// Opens the ledger in a data directory with the loop over it.
+/// Opens the store: the database that is named, or the embedded one. A database
+/// that cannot be reached is an error, never a reason for another store.
+async fn store(place: &Place) -> Result<Arc<dyn Store>, Failure> {
+    Ok(match &place.database {
+        Some(url) => Arc::new(Postgres::open(url).await?),
+        None => Arc::new(Sqlite::open(&place.data)?),
+    })
+}
+
+/// Opens the ledger with the loop over it.
 async fn open(
-    data: &Path,
+    place: &Place,
     places: &Places,
     http: &HttpSettings,
     cache: Arc<dyn Cache>,
 ) -> Result<Control, Failure> {
-    let store = Arc::new(Sqlite::open(data)?);
+    let store = store(place).await?;
     let ledger = Ledger::open(store, flow::registry(), Settings::default())?;
     let ports = ports(places, cache)?;
     let modules = act::builtin::registry(http)?;
@@ -218,19 +252,21 @@ async fn open(
 }
 
 /// `writ admin-token`: issues a new key to an admin of the home tenant, for
-/// whoever owns the data directory and has lost every token. Recorded like any
-/// other key. The server must be stopped.
+/// whoever owns the data directory or the database and has lost every token.
+/// Recorded like any other key. A server on the data directory must be stopped;
+/// one on the database need not be.
 #[allow(clippy::print_stdout, reason = "the token is what the command is for")]
-pub(crate) async fn admin_token(data: &Path) -> Result<(), Failure> {
-    if !data.join(store::sqlite::FILE_NAME).exists() {
+pub(crate) async fn admin_token(place: &Place) -> Result<(), Failure> {
+    let data = &place.data;
+    if place.database.is_none() && !data.join(store::sqlite::FILE_NAME).exists() {
         return Err(
             Failure::failed(format!("there is no ledger in `{}`", data.display()))
-                .hint("give the directory that `writ up` uses"),
+                .hint("give the directory, or the database, that `writ up` uses"),
         );
     }
-    let places = Places::of(data, None)?;
+    let places = Places::of(place)?;
     let http = HttpSettings::default();
-    let control = open(data, &places, &http, cache(None)?).await?;
+    let control = open(place, &places, &http, cache(None)?).await?;
     let tenant = home(&control).await?;
     let admin = control.first_admin(tenant).await?;
     let ctx = control.system_ctx(tenant, "recovery");
@@ -363,7 +399,10 @@ pub(crate) async fn run(up: Up, output: crate::commands::Json) -> Result<(), Fai
         ),
         crate::commands::Json::No => {
             println!("writ serves at {url}");
-            println!("the ledger is in {}", up.data.display());
+            match &up.place.database {
+                Some(_) => println!("the ledger is in PostgreSQL"),
+                None => println!("the ledger is in {}", up.place.data.display()),
+            }
             match &running.token {
                 Some(token) => println!("admin token, shown once: {token}"),
                 None => println!("sign in with your token; it is not shown again"),

@@ -1,5 +1,6 @@
 //! Where archived segments are, and what is done with them.
 
+use super::Offline;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -70,6 +71,10 @@ pub(crate) enum ArchiveCommand {
         /// asking a server
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
+        /// The PostgreSQL database that holds the ledger; the data directory
+        /// has the keys, and nodes may be running
+        #[arg(long, value_name = "URL", requires = "data")]
+        database: Option<String>,
         /// Name of this installation's logs, where a log has no key yet
         #[arg(
             long,
@@ -82,21 +87,31 @@ pub(crate) enum ArchiveCommand {
     },
     /// List the segments that the ledger knows
     List {
-        /// Read this data directory instead of asking a server
-        #[arg(long, value_name = "DIR")]
-        data: Option<PathBuf>,
+        #[command(flatten)]
+        offline: Offline,
     },
     /// Check every segment, and that it is the log that was signed, with
     /// nothing but the archive at hand
     Verify(Trusted),
-    /// Make a data directory from the archive alone
+    /// Make a data directory, or a database, from the archive alone
     Restore {
         #[command(flatten)]
         trusted: Trusted,
-        /// The new data directory; one that is not empty is refused
-        #[arg(long, value_name = "DIR")]
-        data: PathBuf,
+        #[command(flatten)]
+        target: Target,
     },
+}
+
+/// Where a ledger is restored to.
+#[derive(Args, Debug)]
+#[group(id = "target", required = true, multiple = false)]
+pub(crate) struct Target {
+    /// The new data directory; one that is not empty is refused
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// A PostgreSQL database; one that holds a ledger is refused
+    #[arg(long, value_name = "URL")]
+    pub(crate) database: Option<String>,
 }
 
 /// What the one who verifies an archive brings along.

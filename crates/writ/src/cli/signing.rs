@@ -127,7 +127,7 @@ pub(crate) struct VerifyBundle {
         long,
         value_name = "FILE",
         group = "signed",
-        conflicts_with_all = ["data", "states"],
+        conflicts_with_all = ["offline", "states"],
         requires = "keys"
     )]
     pub(crate) bundle: Option<PathBuf>,
@@ -153,11 +153,10 @@ pub(crate) struct ExportBundle {
     /// Write the large bodies too that entries name
     #[arg(long)]
     pub(crate) objects: bool,
-    /// Read this data directory instead of asking a server
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
-    /// Whose log, where the data directory has several
-    #[arg(long, value_name = "TENANT", requires = "data")]
+    #[command(flatten)]
+    pub(crate) offline: Offline,
+    /// Whose log, where the data directory or the database has several
+    #[arg(long, value_name = "TENANT", requires = "offline")]
     pub(crate) tenant: Option<kernel::TenantId>,
 }
 

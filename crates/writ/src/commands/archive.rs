@@ -1,14 +1,14 @@
 //! The archive: seal and store, list, verify, restore. Verifying and restoring
 //! need nothing but the object store.
 
-use super::backup::{Filling, bar, into_directory, restored};
+use super::backup::{Filling, bar, checked, into_directory, restored};
 use super::offline::Directory;
 use super::{Json, items, print};
-use crate::cli::{ArchiveAt, ArchiveCommand, Checkpoints, Trusted};
+use crate::cli::{ArchiveAt, ArchiveCommand, Checkpoints, Offline, Target, Trusted};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::{place, render};
-use kernel::port::{Clock as _, Entropy as _};
+use kernel::port::{Clock as _, Entropy as _, Objects};
 use kernel::{Actor, Ctx, TenantId};
 use ledger::archive::{self, Reach, Segment, Trust, Uncovered};
 use ledger::checkpoint;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use store::Sqlite;
+use store::{Postgres, Sqlite};
 
 pub(crate) async fn run(
     client: &Client,
@@ -34,24 +34,29 @@ pub(crate) async fn run(
         }
         ArchiveCommand::Run {
             data: Some(data),
+            database,
             log_name,
-        } => sealed(output, at, &data, log_name).await,
-        ArchiveCommand::List { data: None } => {
-            listed(output, &client.get("/v1/archive").await?);
-            Ok(())
+        } => {
+            let place = (data.as_path(), database.as_deref());
+            sealed(output, at, place, log_name).await
         }
-        ArchiveCommand::List { data: Some(data) } => {
-            let directory = Directory::open(&data).await?;
-            let mut found = Vec::new();
-            for tenant in &directory.tenants {
-                found.extend(segments(&directory.store, *tenant).await?);
+        ArchiveCommand::List { offline } => match Directory::named(&offline).await? {
+            None => {
+                listed(output, &client.get("/v1/archive").await?);
+                Ok(())
             }
-            listed(output, &json!({ "items": found }));
-            Ok(())
-        }
+            Some(directory) => {
+                let mut found = Vec::new();
+                for tenant in &directory.tenants {
+                    found.extend(segments(directory.store.as_ref(), *tenant).await?);
+                }
+                listed(output, &json!({ "items": found }));
+                Ok(())
+            }
+        },
         ArchiveCommand::Verify(trusted) => verified(output, at, &trust(&trusted)?).await,
-        ArchiveCommand::Restore { trusted, data } => {
-            restore(output, at, &trust(&trusted)?, &data).await
+        ArchiveCommand::Restore { trusted, target } => {
+            restore(output, at, &trust(&trusted)?, &target).await
         }
     }
 }
@@ -106,26 +111,31 @@ async fn segments(store: &dyn Store, tenant: TenantId) -> Result<Vec<Value>, Fai
     found.iter().map(|document| parse(&document.body)).collect()
 }
 
-/// Archives every log of a data directory that no writ is using.
+/// Archives every log of a data directory that no writ is using, or of the
+/// database that its nodes share.
 async fn sealed(
     output: Json,
     at: &ArchiveAt,
-    data: &Path,
+    (data, database): (&Path, Option<&str>),
     log_name: String,
 ) -> Result<(), Failure> {
     let archive = place::archive(at)?;
     // Opening makes what is not there, and there is nothing to archive then.
-    drop(Directory::open(data).await?);
+    let offline = Offline {
+        data: database.is_none().then(|| data.to_owned()),
+        database: database.map(str::to_owned),
+    };
+    drop(Directory::named(&offline).await?);
+    let store: Arc<dyn Store> = match database {
+        Some(url) => Arc::new(Postgres::open(url).await?),
+        None => Arc::new(Sqlite::open(data)?),
+    };
     let asked = Checkpoints {
         log_name,
         ..Checkpoints::default()
     };
     let signer = crate::signing::signing(data, &asked)?.signer;
-    let ledger = Ledger::open(
-        Arc::new(Sqlite::open(data)?),
-        flow::registry(),
-        Settings::default(),
-    )?;
+    let ledger = Ledger::open(store, flow::registry(), Settings::default())?;
     let entropy = connect::OsEntropy::new()?;
     let bar = bar("archiving", "entries");
     let mut done = Vec::new();
@@ -160,10 +170,7 @@ fn value(thing: &impl serde::Serialize) -> Result<Value, Failure> {
 }
 
 /// The tenants whose logs are in the archive, or should be.
-async fn tenants(
-    objects: &dyn kernel::port::Objects,
-    trust: &Trust,
-) -> Result<BTreeSet<TenantId>, Failure> {
+async fn tenants(objects: &dyn Objects, trust: &Trust) -> Result<BTreeSet<TenantId>, Failure> {
     let mut tenants = archive::tenants_of(trust);
     tenants.extend(archive::tenants(objects).await?);
     if tenants.is_empty() {
@@ -237,26 +244,76 @@ fn line(report: &Value) -> String {
     text
 }
 
-async fn restore(output: Json, at: &ArchiveAt, trust: &Trust, data: &Path) -> Result<(), Failure> {
+async fn restore(
+    output: Json,
+    at: &ArchiveAt,
+    trust: &Trust,
+    target: &Target,
+) -> Result<(), Failure> {
     let objects = place::objects(at)?;
-    let tenants = tenants(objects.as_ref(), trust).await?;
-    let fill = |directory: PathBuf| -> Filling<'_> {
-        Box::pin(async move {
-            let store = Sqlite::open(&directory)?;
-            let registry = flow::registry();
-            let bar = bar("restoring", "entries");
-            for tenant in tenants {
-                let mut progress = |n| bar.set_position(n);
-                let into = (&store as &dyn Store, &registry);
-                archive::restore(objects.as_ref(), tenant, trust, into, &mut progress).await?;
-            }
-            bar.finish_and_clear();
-            Ok(store)
-        })
+    let archived = Archived {
+        tenants: tenants(objects.as_ref(), trust).await?,
+        objects: objects.as_ref(),
+        trust,
     };
-    let logs = into_directory(data, fill).await?;
-    restored(output, data, &logs);
+    let (place, logs) = match (&target.database, &target.data) {
+        (Some(url), _) => {
+            let logs = into_database(url, &archived).await?;
+            ("the database".to_owned(), logs)
+        }
+        (None, Some(data)) => {
+            let fill = |directory: PathBuf| -> Filling<'_> {
+                Box::pin(async move {
+                    let store = Sqlite::open(&directory)?;
+                    archived.fill(&store).await?;
+                    Ok(store)
+                })
+            };
+            let logs = into_directory(data, fill).await?;
+            (data.display().to_string(), logs)
+        }
+        (None, None) => return Err(Failure::usage("there is no place to restore to")),
+    };
+    restored(output, &place, &logs);
     Ok(())
+}
+
+/// Restores every log into a database that has none.
+async fn into_database(url: &str, archived: &Archived<'_>) -> Result<Vec<Value>, Failure> {
+    let store = Postgres::open(url).await?;
+    if !store.tenants().await?.is_empty() {
+        return Err(
+            Failure::failed("the database holds a ledger already").hint("name an empty one")
+        );
+    }
+    let restoring = async {
+        archived.fill(&store).await?;
+        checked(&store).await
+    };
+    restoring.await.map_err(|failure: Failure| {
+        failure.hint("what is there now is incomplete: drop the schema `writ`, then try again")
+    })
+}
+
+/// The logs of an archive.
+struct Archived<'a> {
+    objects: &'a dyn Objects,
+    tenants: BTreeSet<TenantId>,
+    trust: &'a Trust,
+}
+
+impl Archived<'_> {
+    async fn fill(&self, store: &dyn Store) -> Result<(), Failure> {
+        let registry = flow::registry();
+        let bar = bar("restoring", "entries");
+        for tenant in &self.tenants {
+            let mut progress = |n| bar.set_position(n);
+            let into = (store, &registry);
+            archive::restore(self.objects, *tenant, self.trust, into, &mut progress).await?;
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -283,20 +340,17 @@ mod tests {
 
     /// A data directory that writ has served.
     async fn served(directory: &Path) {
-        let up = Up {
-            data: directory.to_owned(),
-            listen: "127.0.0.1:0".into(),
-            pack: Some("incident".into()),
-            allow_hosts: Vec::new(),
-            allow_private: false,
-            log: String::new(),
-            cache: None,
-            keyring: None,
-            checkpoints: Checkpoints::default(),
-            archive: ArchiveAt::none(),
-        };
+        let mut up = Up::on(directory.to_owned(), "127.0.0.1:0".into());
+        up.pack = Some("incident".into());
         let running = up::start(&up).await.unwrap();
         running.stop().await.unwrap();
+    }
+
+    fn directory(path: &Path) -> Target {
+        Target {
+            data: Some(path.to_owned()),
+            database: None,
+        }
     }
 
     async fn outcome(at: &ArchiveAt, given: &Trusted) -> Result<(), String> {
@@ -311,7 +365,7 @@ mod tests {
         let (data, folder) = (place.path().join("data"), place.path().join("archive"));
         served(&data).await;
         let at = at(&folder);
-        sealed(Json::Yes, &at, &data, "logs.example.com".into())
+        sealed(Json::Yes, &at, (&data, None), "logs.example.com".into())
             .await
             .unwrap();
         let store = Sqlite::open_read_only(&data).unwrap();
@@ -339,7 +393,11 @@ mod tests {
         assert!(said.contains("are missing"), "{said}");
         let new = place.path().join("new");
         let given = trust(&trusted(&[&key], &[])).unwrap();
-        assert!(restore(Json::Yes, &at, &given, &new).await.is_err());
+        assert!(
+            restore(Json::Yes, &at, &given, &directory(&new))
+                .await
+                .is_err()
+        );
         assert!(!new.exists());
         std::fs::remove_file(newest).unwrap();
         outcome(&at, &trusted(&[&key], &[])).await.unwrap();
@@ -348,23 +406,9 @@ mod tests {
 
         std::fs::write(segment, bytes).unwrap();
         std::fs::copy(&kept, newest).unwrap();
-        // A log that is not in the archive at all is missed, where someone has
-        // its key or a checkpoint of it.
-        let aside = place.path().join("aside");
-        std::fs::rename(folder.join(tenant.to_string()), &aside).unwrap();
-        let given = trust(&trusted(&[&key], &[])).unwrap();
-        let other = folder.join("ten_ffffffffffff7fffbfffffffffffffff");
-        std::fs::create_dir(&other).unwrap();
-        std::fs::write(other.join("x"), "x").unwrap();
-        let said = outcome(&at, &trusted(&[&key], &[])).await.unwrap_err();
-        let missed = format!("`{tenant}`: the archive holds no segment");
-        assert!(said.contains(&missed), "{said}");
-        let said = outcome(&at, &trusted(&[], &[])).await.unwrap_err();
-        assert!(!said.contains(&tenant.to_string()), "{said}");
-        std::fs::remove_dir_all(&other).unwrap();
-        assert!(restore(Json::Yes, &at, &given, &new).await.is_err());
-        std::fs::rename(&aside, folder.join(tenant.to_string())).unwrap();
-        restore(Json::Yes, &at, &given, &new).await.unwrap();
+        restore(Json::Yes, &at, &given, &directory(&new))
+            .await
+            .unwrap();
         let restored = Sqlite::open_read_only(&new).unwrap();
         let (old, new) = (store.head(tenant).await, restored.head(tenant).await);
         assert!(new.unwrap().seq < old.unwrap().seq);

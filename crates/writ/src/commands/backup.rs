@@ -5,7 +5,7 @@ use super::{Json, print};
 use crate::failure::Failure;
 use indicatif::{ProgressBar, ProgressStyle};
 use kernel::TenantId;
-use ledger::{Store as _, replay, verify};
+use ledger::{Store, replay, verify};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::future::Future;
@@ -55,20 +55,20 @@ pub(crate) async fn restore(output: Json, file: &Path, data: &Path) -> Result<()
         })
     };
     let logs = into_directory(data, fill).await?;
-    restored(output, data, &logs);
+    restored(output, &data.display().to_string(), &logs);
     Ok(())
 }
 
-/// Says what was restored, and what is still to be done.
-pub(crate) fn restored(output: Json, data: &Path, logs: &[Value]) {
-    let answer = json!({"data": data, "logs": logs});
+/// Says what was restored where, and what is still to be done.
+pub(crate) fn restored(output: Json, place: &str, logs: &[Value]) {
+    let answer = json!({"place": place, "logs": logs});
     print(output, &answer, |_| {
         format!(
             "{} logs, verified and replayed: {}\n\
              put the secrets of sources and modules back before you start writ; \
              what is missing is made anew\n",
             logs.len(),
-            data.display()
+            place
         )
     });
 }
@@ -110,11 +110,18 @@ async fn filled<'a>(
     fill: impl FnOnce(PathBuf) -> Filling<'a>,
 ) -> Result<Vec<Value>, Failure> {
     let store = fill(beside.to_owned()).await?;
+    let logs = checked(&store).await?;
+    store.flush().await?;
+    Ok(logs)
+}
+
+/// Verifies and replays every log; says how each ends.
+pub(crate) async fn checked(store: &dyn Store) -> Result<Vec<Value>, Failure> {
     let bar = bar("verifying", "entries");
-    let logs = intact(&store, &bar).await?;
+    let logs = intact(store, &bar).await?;
     let registry = flow::registry();
     for tenant in store.tenants().await? {
-        let report = replay::log(&store, &registry, tenant, |p| bar.set_position(p.done)).await?;
+        let report = replay::log(store, &registry, tenant, |p| bar.set_position(p.done)).await?;
         if let Some(first) = report.differences.first() {
             return Err(Failure::integrity(format!(
                 "tenant `{tenant}`: the states are not what the entries make: {}",
@@ -123,7 +130,6 @@ async fn filled<'a>(
         }
     }
     bar.finish_and_clear();
-    store.flush().await?;
     Ok(logs)
 }
 
@@ -163,7 +169,7 @@ fn make_private(folder: &Path) -> Result<(), Failure> {
 }
 
 /// Verifies every log and says how each ends.
-async fn intact(store: &Sqlite, bar: &ProgressBar) -> Result<Vec<Value>, Failure> {
+async fn intact(store: &dyn Store, bar: &ProgressBar) -> Result<Vec<Value>, Failure> {
     bar.set_message("verifying");
     let mut logs = Vec::new();
     for tenant in store.tenants().await? {
@@ -175,7 +181,11 @@ async fn intact(store: &Sqlite, bar: &ProgressBar) -> Result<Vec<Value>, Failure
     Ok(logs)
 }
 
-async fn intact_log(store: &Sqlite, tenant: TenantId, bar: &ProgressBar) -> Result<Value, Failure> {
+async fn intact_log(
+    store: &dyn Store,
+    tenant: TenantId,
+    bar: &ProgressBar,
+) -> Result<Value, Failure> {
     let report = verify::log(store, tenant, |p| bar.set_position(p.done)).await?;
     if report.is_intact() {
         return Ok(json!({"tenant": tenant, "entries": report.entries, "head": report.head}));
@@ -206,26 +216,15 @@ fn failed(path: &Path, error: &std::io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{ArchiveAt, Up};
+    use crate::cli::Up;
     use crate::up;
     use ledger::Head;
 
     /// A data directory that writ has served.
     async fn served(directory: &Path) -> up::Running {
-        up::start(&Up {
-            data: directory.to_owned(),
-            listen: "127.0.0.1:0".into(),
-            pack: Some("incident".into()),
-            allow_hosts: Vec::new(),
-            allow_private: false,
-            log: String::new(),
-            cache: None,
-            keyring: None,
-            checkpoints: crate::cli::Checkpoints::default(),
-            archive: ArchiveAt::none(),
-        })
-        .await
-        .unwrap()
+        let mut up = Up::on(directory.to_owned(), "127.0.0.1:0".into());
+        up.pack = Some("incident".into());
+        up::start(&up).await.unwrap()
     }
 
     async fn heads(data: &Path) -> Vec<(TenantId, Head)> {

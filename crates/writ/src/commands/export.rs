@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Exports a log, from a server or a data directory.
+/// Exports a log, from a server, a data directory or a database.
 pub(crate) async fn export(
     client: &Client,
     output: Json,
@@ -44,7 +44,7 @@ async fn written(
     file: &mut Target,
     bar: &ProgressBar,
 ) -> Result<(), Failure> {
-    match &asked.data {
+    match Directory::named(&asked.offline).await? {
         None => {
             let parts = [
                 ("from", asked.from.map(|n| n.to_string())),
@@ -59,19 +59,18 @@ async fn written(
                 })
                 .await
         }
-        Some(data) => offline(data, asked, file, bar).await,
+        Some(directory) => offline(&directory, asked, file, bar).await,
     }
 }
 
 async fn offline(
-    data: &Path,
+    directory: &Directory,
     asked: &ExportBundle,
     file: &mut Target,
     bar: &ProgressBar,
 ) -> Result<(), Failure> {
-    let directory = Directory::open(data).await?;
-    let tenant = tenant_of(&directory, asked.tenant)?;
-    let store = &directory.store;
+    let tenant = tenant_of(directory, asked.tenant)?;
+    let store = directory.store.as_ref();
     let scope = Scope {
         from: asked.from,
         to: asked.to,

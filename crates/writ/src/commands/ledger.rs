@@ -12,7 +12,6 @@ use ledger::checkpoint::audit;
 use ledger::replay::{self, Ask};
 use ledger::{verify, why};
 use serde_json::{Value, json};
-use std::path::Path;
 
 pub(crate) async fn run(client: &Client, output: Json, command: Ledger) -> Result<(), Failure> {
     match command {
@@ -179,7 +178,7 @@ async fn verified(client: &Client, output: Json, asked: Verify) -> Result<(), Fa
         reports: Vec::new(),
         fault: None,
     };
-    match offline.data {
+    match Directory::named(&offline).await? {
         None => {
             let answer = client.get("/v1/ledger/verify").await?;
             let tree = answer.get("tree").cloned().unwrap_or_default();
@@ -187,17 +186,17 @@ async fn verified(client: &Client, output: Json, asked: Verify) -> Result<(), Fa
             reports.fault = fault_of_verify(&report).or_else(|| fault_of_verify(&tree));
             reports.reports.push(report);
         }
-        Some(path) => {
-            let directory = Directory::open(&path).await?;
+        Some(directory) => {
             let bar = progress("verifying");
             for tenant in &directory.tenants {
-                let report = verify::log(&directory.store, *tenant, |p| advance(&bar, p)).await?;
+                let report =
+                    verify::log(directory.store.as_ref(), *tenant, |p| advance(&bar, p)).await?;
                 let sound = report.is_intact();
                 let report = value(report)?;
                 let fault = match sound {
                     // The tree stands on the entries, so it is looked at after them.
                     true => {
-                        let tree = audit(&directory.store, *tenant, &[], |_| {}).await?;
+                        let tree = audit(directory.store.as_ref(), *tenant, &[], |_| {}).await?;
                         fault_of_verify(&value(tree)?)
                     }
                     false => fault_of_verify(&report),
@@ -227,7 +226,7 @@ pub(crate) async fn replayed(client: &Client, output: Json, asked: Replay) -> Re
         None => "equal: the entries make exactly the states that are stored",
         Some(_) => "rebuilt: nothing is stored as of then to compare with",
     };
-    match asked.data {
+    match Directory::named(&asked.offline).await? {
         None => {
             let parts = [
                 ("stream", asked.stream),
@@ -239,28 +238,31 @@ pub(crate) async fn replayed(client: &Client, output: Json, asked: Replay) -> Re
             reports.fault = fault_of_replay(&report);
             reports.reports.push(report);
         }
-        Some(path) => {
+        Some(directory) => {
             let ask = Ask {
                 stream: asked.stream.as_deref().map(StreamId::from_stored),
                 of: asked.of,
                 as_of: asked.as_of.as_deref().map(str::parse).transpose()?,
             };
-            replay_offline(&path, &ask, &mut reports).await?;
+            replay_offline(&directory, &ask, &mut reports).await?;
         }
     }
     reports.finish(output, well)
 }
 
-/// Replays every tenant's log in a data directory; what is asked for is to be
+/// Replays every tenant's log that is read without a server; what is asked for is to be
 /// found in one of them.
-async fn replay_offline(path: &Path, ask: &Ask, reports: &mut Reports) -> Result<(), Failure> {
-    let directory = Directory::open(path).await?;
+async fn replay_offline(
+    directory: &Directory,
+    ask: &Ask,
+    reports: &mut Reports,
+) -> Result<(), Failure> {
     let registry = flow::registry();
     let bar = progress("replaying");
     let mut missing = None;
     for tenant in &directory.tenants {
         let advance = |p| advance(&bar, p);
-        match replay::answer(&directory.store, &registry, *tenant, ask, advance).await {
+        match replay::answer(directory.store.as_ref(), &registry, *tenant, ask, advance).await {
             Ok(report) => {
                 let report = value(report)?;
                 reports.fault = reports.fault.take().or_else(|| fault_of_replay(&report));
@@ -280,16 +282,13 @@ async fn replay_offline(path: &Path, ask: &Ask, reports: &mut Reports) -> Result
 }
 
 pub(crate) async fn why(client: &Client, output: Json, why: Why) -> Result<(), Failure> {
-    let answer = match &why.data {
+    let answer = match Directory::named(&why.place).await? {
         None => {
             client
                 .get(&format!("/v1/ledger/why/{}", escaped(&why.id)))
                 .await?
         }
-        Some(path) => {
-            let directory = Directory::open(path).await?;
-            answer_offline(&directory, &why.id).await?
-        }
+        Some(directory) => answer_offline(&directory, &why.id).await?,
     };
     print(output, &answer, |a| {
         let mut shown: String = items(a).iter().rev().map(reason).collect();
@@ -304,7 +303,7 @@ pub(crate) async fn why(client: &Client, output: Json, why: Why) -> Result<(), F
 async fn answer_offline(directory: &Directory, id: &str) -> Result<Value, Failure> {
     let mut refusal = None;
     for tenant in &directory.tenants {
-        match why::why(&directory.store, *tenant, id).await {
+        match why::why(directory.store.as_ref(), *tenant, id).await {
             Ok(answer) => return Ok(why::to_json(&answer)),
             Err(e) => refusal = Some(e),
         }

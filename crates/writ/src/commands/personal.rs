@@ -120,7 +120,7 @@ pub(crate) async fn keyring(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{ArchiveAt, Checkpoints, Remote, Up};
+    use crate::cli::{Remote, Up};
     use crate::up::{self, Running};
     use std::path::Path;
     use testkit::personal;
@@ -133,18 +133,9 @@ mod tests {
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(file, bytes).unwrap();
         }
-        let up = Up {
-            data: place.join("data"),
-            listen: "127.0.0.1:0".into(),
-            pack: Some(pack.display().to_string()),
-            allow_hosts: Vec::new(),
-            allow_private: false,
-            log: String::new(),
-            cache: None,
-            keyring: Some(place.join(keyring)),
-            checkpoints: Checkpoints::default(),
-            archive: ArchiveAt::none(),
-        };
+        let mut up = Up::on(place.join("data"), "127.0.0.1:0".into());
+        up.place.keyring = Some(place.join(keyring));
+        up.pack = Some(pack.display().to_string());
         up::start(&up).await.unwrap()
     }
 

@@ -141,9 +141,9 @@ pub(crate) async fn against(
             VerifierKey::parse(key).map_err(|e| Failure::usage(format!("--key `{key}`: {e}")))
         })
         .collect();
-    match &offline.data {
+    match Directory::named(offline).await? {
         None => against_server(client, &bytes, given?).await,
-        Some(path) => against_directory(&Directory::open(path).await?, &bytes, given?).await,
+        Some(directory) => against_directory(&directory, &bytes, given?).await,
     }
 }
 
@@ -183,7 +183,7 @@ async fn against_directory(
 ) -> Result<(), Failure> {
     let mut refusal = None;
     for tenant in &directory.tenants {
-        let known = log_keys(&directory.store, *tenant).await?.all()?;
+        let known = log_keys(directory.store.as_ref(), *tenant).await?.all()?;
         let trusted = if given.is_empty() {
             known
         } else {
@@ -191,7 +191,7 @@ async fn against_directory(
         };
         match kept(bytes, &trusted).and_then(|kept| of(kept, *tenant)) {
             Ok(kept) => {
-                let report = audit(&directory.store, *tenant, &[kept], |_| {}).await?;
+                let report = audit(directory.store.as_ref(), *tenant, &[kept], |_| {}).await?;
                 return match report.fault {
                     None => Ok(()),
                     Some(fault) => Err(Failure::integrity(format!(

@@ -2,6 +2,8 @@
 //! watching a run, proving the ledger, stopping everything; with a mouse, with
 //! the keyboard alone, and without scripts.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod driver;
 mod world;
 
