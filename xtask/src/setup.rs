@@ -87,7 +87,7 @@ fn object_store() -> Result<()> {
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     if program_in(&path, "go").is_none() {
-        bail!("missing Go 1.25 or newer, which builds the S3 server of the tests; install `go`");
+        bail!("missing Go 1.26 or newer, which builds the S3 server of the tests; install `go`");
     }
     println!("building versitygw {S3_VERSION}");
     let module = format!("{S3_MODULE}@v{S3_VERSION}");
