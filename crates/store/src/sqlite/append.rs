@@ -38,7 +38,20 @@ impl Writer {
         for batch in batches {
             write(&transaction, &mut self.numbers, batch)?;
         }
-        transaction.commit().map_err(fault)
+        transaction.commit().map_err(unsettled)
+    }
+}
+
+/// What a commit that failed means. SQLite takes it back for this process; when
+/// the sync failed, the frames may be on disk all the same, and a start that
+/// reads them takes them for committed.
+fn unsettled(error: rusqlite::Error) -> StoreFault {
+    let synced = error
+        .sqlite_error()
+        .is_none_or(|e| e.extended_code != rusqlite::ffi::SQLITE_IOERR_FSYNC);
+    match (synced, fault(error)) {
+        (false, StoreFault::Unavailable(what)) => StoreFault::Unsettled(what),
+        (_, fault) => fault,
     }
 }
 

@@ -5,6 +5,7 @@ use super::{Json, print};
 use crate::failure::Failure;
 use indicatif::{ProgressBar, ProgressStyle};
 use kernel::TenantId;
+use ledger::checkpoint::audit;
 use ledger::{Store, replay, verify};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -115,7 +116,8 @@ async fn filled<'a>(
     Ok(logs)
 }
 
-/// Verifies and replays every log; says how each ends.
+/// Verifies and replays every log, and audits its tree with every checkpoint
+/// that it holds; says how each ends.
 pub(crate) async fn checked(store: &dyn Store) -> Result<Vec<Value>, Failure> {
     let bar = bar("verifying", "entries");
     let logs = intact(store, &bar).await?;
@@ -126,6 +128,13 @@ pub(crate) async fn checked(store: &dyn Store) -> Result<Vec<Value>, Failure> {
             return Err(Failure::integrity(format!(
                 "tenant `{tenant}`: the states are not what the entries make: {}",
                 first.what
+            )));
+        }
+        let tree = audit(store, tenant, &[], |done| bar.set_position(done)).await?;
+        if let Some(fault) = tree.fault {
+            return Err(Failure::integrity(format!(
+                "tenant `{tenant}`: entry {}: {}",
+                fault.seq, fault.what
             )));
         }
     }
