@@ -29,6 +29,7 @@ pub const LEASE_GRACE: Span = Span::from_secs(30);
 /// caller names no other window.
 pub const ROLLBACK_WINDOW: Span = Span::from_secs(24 * 60 * 60);
 
+const _: () = assert!(gate::permit::VALID_FOR.as_micros() < LEASE_GRACE.as_micros());
 const _: () = assert!(ANSWER_EXCERPT_BYTES_MAX < OUTPUT_BYTES_MAX);
 const _: () = assert!(OUTPUT_BYTES_MAX * 4 <= kernel::limits::ENTRY_PAYLOAD_BYTES_MAX);
 const _: () = assert!(ANSWER_BYTES_MAX <= ARTIFACT_BYTES_MAX);

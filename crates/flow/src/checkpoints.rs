@@ -134,6 +134,9 @@ async fn attend(
     let latest = checkpoints(store, tenant).await?;
     let size = latest.latest().map_or(0, |latest| latest.size);
     if head != seen.head {
+        if let Some(latest) = latest.latest() {
+            signing.signer.heed(tenant, latest).await?;
+        }
         let news = has_news(store, tenant, size).await?;
         seen.news = news.then(|| seen.news.unwrap_or(now));
         seen.head = head;

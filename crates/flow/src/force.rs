@@ -166,22 +166,34 @@ impl Control {
     /// When storage does not answer, or a recorded pack does not load here; the
     /// packs of the tenants after it are looked at all the same.
     pub async fn follow_packs(&self) -> Result<(), Refusal> {
-        let store = self.ledger().store();
-        let stream = StreamId::of::<PackRecord>(ID);
         let mut fault = None;
-        for tenant in store.tenants().await? {
-            let held = self.force().of(tenant).map_or(0, |held| held.version);
-            let found = store.document(tenant, &stream).await?;
-            if found.is_none_or(|document| document.version <= held) {
-                continue;
-            }
-            match recorded(store, tenant).await {
-                Ok(Some(pack)) => self.force().set(tenant, pack),
-                Ok(None) => {}
-                Err(refusal) => fault = Some(refusal),
+        for tenant in self.ledger().store().tenants().await? {
+            if let Err(refusal) = self.follow_pack(tenant).await {
+                fault = Some(refusal);
             }
         }
         fault.map_or(Ok(()), Err)
+    }
+
+    /// Puts in force what another node has loaded for this tenant, where there
+    /// may be another.
+    ///
+    /// # Errors
+    /// As [`Control::follow_packs`].
+    pub async fn follow_pack(&self, tenant: TenantId) -> Result<(), Refusal> {
+        let store = self.ledger().store();
+        if store.others().is_none() {
+            return Ok(());
+        }
+        let held = self.force().of(tenant).map_or(0, |held| held.version);
+        let stream = StreamId::of::<PackRecord>(ID);
+        let found = store.document(tenant, &stream).await?;
+        if found.is_some_and(|document| document.version > held)
+            && let Some(pack) = recorded(store, tenant).await?
+        {
+            self.force().set(tenant, pack);
+        }
+        Ok(())
     }
 
     /// Loads a pack for the tenant of `ctx`. The same files again change

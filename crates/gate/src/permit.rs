@@ -9,8 +9,10 @@ use kernel::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How long a permit holds: it is consumed right after it was recorded.
-pub const VALID_FOR: Span = Span::from_secs(60);
+/// How long a permit holds: it is consumed right after it was recorded. It is
+/// shorter than the grace of a step's lease (`act`), so that a step that is
+/// begun late ends before another node may call it interrupted.
+pub const VALID_FOR: Span = Span::from_secs(20);
 
 kernel::names! {
     /// What a permit is for.

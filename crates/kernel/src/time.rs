@@ -203,7 +203,7 @@ impl Span {
     }
     /// In microseconds.
     #[must_use]
-    pub fn as_micros(self) -> i64 {
+    pub const fn as_micros(self) -> i64 {
         self.0
     }
     /// As the standard library's duration.

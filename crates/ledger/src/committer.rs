@@ -6,7 +6,7 @@ use crate::group::{Group, States};
 use crate::store::{Store, StoreFault};
 use crate::writer::{Landed, Writer, write};
 use kernel::{Ctx, Refusal, TenantId, Unit};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +53,9 @@ pub(crate) struct Committer {
     open: Open,
     /// The group that is being written.
     flight: Option<Flight>,
+    /// Commands that were decided on what another node overtook, and stand
+    /// behind a full group. They come before those that are new.
+    behind: VecDeque<Box<dyn Job>>,
     /// How often the group that is next to be answered was decided anew.
     tries: u32,
     ended: bool,
@@ -100,6 +103,7 @@ impl Committer {
             fault,
             open: Open::default(),
             flight: None,
+            behind: VecDeque::new(),
             tries: 0,
             ended: false,
         };
@@ -120,7 +124,7 @@ impl Committer {
             while self.flight.is_none() && !self.open.jobs.is_empty() {
                 self.launch();
             }
-            if self.ended && self.flight.is_none() {
+            if self.ended && self.flight.is_none() && self.behind.is_empty() {
                 return;
             }
         }
@@ -131,6 +135,9 @@ impl Committer {
         let (jobs, ended) = (&mut self.jobs, self.ended);
         let full = self.open.jobs.len() >= GROUP_JOBS_MAX;
         let came = |job: Option<_>| job.map_or(Event::Ended, Event::Job);
+        if !full && let Some(job) = self.behind.pop_front() {
+            return Event::Job(job);
+        }
         let Some(flight) = &mut self.flight else {
             return came(jobs.blocking_recv());
         };
@@ -149,12 +156,18 @@ impl Committer {
         self.decide(job);
         while self.open.jobs.len() < GROUP_JOBS_MAX {
             let landed = self.flight.as_ref().is_some_and(|f| !f.done.is_empty());
-            match self.jobs.try_recv() {
-                Ok(job) if landed => return self.decide(job),
-                Ok(job) => self.decide(job),
-                Err(_) => return,
+            match self.waiting() {
+                Some(job) if landed => return self.decide(job),
+                Some(job) => self.decide(job),
+                None => return,
             }
         }
+    }
+
+    /// The command that is next, if one waits.
+    fn waiting(&mut self) -> Option<Box<dyn Job>> {
+        let behind = self.behind.pop_front();
+        behind.or_else(|| self.jobs.try_recv().ok())
     }
 
     fn decide(&mut self, mut job: Box<dyn Job>) {
@@ -257,7 +270,13 @@ impl Committer {
                 }
             }
         }
-        after.jobs.into_iter().for_each(|job| self.decide(job));
+        // A group that grew with each try would take longer each time.
+        let mut after = after.jobs;
+        let room = GROUP_JOBS_MAX.saturating_sub(self.open.jobs.len());
+        for job in after.drain(room.min(after.len())..).rev() {
+            self.behind.push_front(job);
+        }
+        after.into_iter().for_each(|job| self.decide(job));
     }
 
     /// Another node wrote first. Reads what these logs have got since; when
@@ -292,10 +311,10 @@ impl Committer {
         let expected = (self.open.jobs.len() + answered).min(GROUP_JOBS_MAX);
         let mut waited = Duration::ZERO;
         while self.open.jobs.len() < expected {
-            match self.jobs.try_recv() {
-                Ok(job) => self.decide(job),
-                Err(_) if waited >= wait => return,
-                Err(_) => {
+            match self.waiting() {
+                Some(job) => self.decide(job),
+                None if waited >= wait => return,
+                None => {
                     std::thread::sleep(GATHER_STEP);
                     waited += GATHER_STEP;
                 }

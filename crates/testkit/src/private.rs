@@ -20,6 +20,16 @@ impl MemoryFiles {
         self.0.lock().expect("no panic before")
     }
 
+    /// Another folder with the same files.
+    #[must_use]
+    pub fn copied(&self) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(self.read_all())))
+    }
+    /// Every file with what it holds.
+    #[must_use]
+    pub fn read_all(&self) -> BTreeMap<String, Vec<u8>> {
+        self.files().clone()
+    }
     /// The names of the files, in order.
     #[must_use]
     pub fn names(&self) -> Vec<String> {

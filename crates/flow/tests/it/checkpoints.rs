@@ -196,6 +196,37 @@ async fn two_nodes_sign_one_tree_of_one_size() {
     assert_eq!(newest.recent.len(), 2, "{sizes:?}");
 }
 
+/// Each node has its own copy of the key and remembers for itself what the key
+/// has signed. A database that is set back to before what the other signed is
+/// not signed anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_remembers_what_another_signed_by_the_same_key() {
+    let control = Loop::start(7, &Sample::default()).await;
+    let (files, tenant) = (MemoryFiles::new(), control.home());
+    signed(&control, &signer(&files)).await.unwrap();
+    let copied = files.copied();
+    control.incident(tenant, "news").await;
+    signed(&control, &signer(&files)).await.unwrap();
+    let newest = checkpoints(control.store.as_ref(), tenant).await.unwrap();
+    let latest = newest.latest().unwrap();
+    let other = signer(&copied);
+    let before = copied.read_all();
+    other.heed(tenant, latest).await.unwrap();
+    assert_ne!(copied.read_all(), before);
+    assert_eq!(copied.read_all(), files.read_all());
+    // An older one changes nothing, and one that the key did not sign is
+    // refused.
+    other.heed(tenant, &newest.recent[0]).await.unwrap();
+    let mut forged = latest.clone();
+    forged.size += 1;
+    forged.note = forged
+        .note
+        .replacen(&latest.size.to_string(), &forged.size.to_string(), 1);
+    let refused = other.heed(tenant, &forged).await.unwrap_err();
+    assert_eq!(refused.code, Code::Integrity, "{refused}");
+    assert_eq!(copied.read_all(), files.read_all());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_without_a_signer_refuses_and_one_with_it_signs_by_itself() {
     let control = Loop::start(6, &Sample::default()).await;

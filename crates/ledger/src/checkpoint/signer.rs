@@ -135,6 +135,25 @@ impl Signer {
         Ok(note)
     }
 
+    /// Remembers what another node has signed by the same key, as if it had
+    /// been signed here: should the database be set back, neither signs
+    /// another tree of that size.
+    ///
+    /// # Errors
+    /// When the note is not signed by the key that it names, or the file
+    /// cannot be written.
+    pub async fn heed(&self, tenant: TenantId, signed: &Signed) -> Result<(), Refusal> {
+        let public = VerifierKey::parse(&signed.key)
+            .map_err(|e| Refusal::integrity(format!("log key: {e}")))?;
+        let _alone = self.at_work.lock().await;
+        let remembered = self.remembered(tenant, &public).await?;
+        if remembered.is_some_and(|(largest, _)| largest >= signed.size) {
+            return Ok(());
+        }
+        let checkpoint = super::kept(signed.note.as_bytes(), std::slice::from_ref(&public))?;
+        self.remember(tenant, &public, &checkpoint).await
+    }
+
     /// The key that signs; the first one is made.
     async fn key(&self, ledger: &Ledger, ctx: Ctx) -> Result<SigningKey, Refusal> {
         match log_keys(ledger.store(), ctx.tenant).await?.active()? {

@@ -14,12 +14,13 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use flow::Delivery;
+use flow::{Delivery, InForce};
 use gate::access::Permission;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use kernel::{Actor, Ctx, Digest, PrincipalKind, Role, TenantId};
+use kernel::{Actor, Code, Ctx, Digest, PrincipalKind, Refusal, Role, TenantId};
 use sense::definition::Authentication;
 use sha2::Sha256;
+use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 
 pub(super) fn rows() -> Vec<Route> {
@@ -70,8 +71,46 @@ async fn ingest(
         content_type,
         body: body.to_vec(),
     };
-    let received = app.control().receive(ctx, delivery).await?;
+    let received = taken_in(&app, ctx, delivery).await?;
     Ok((StatusCode::ACCEPTED, Json(received)).into_response())
+}
+
+/// Takes a delivery in. When another node has loaded a pack meanwhile, it is
+/// taken in by that one. Who sends does not come again after a conflict, as
+/// many do after `unavailable`, so it is never told of one.
+async fn taken_in(app: &App, ctx: Ctx, delivery: Delivery) -> Answer<flow::Received> {
+    let tenant = ctx.tenant;
+    let first = app.control().receive(ctx.clone(), delivery.clone()).await;
+    let again = match first {
+        Err(refusal) if refusal.code == Code::Conflict => {
+            app.control().follow_pack(tenant).await?;
+            app.control().receive(ctx, delivery).await
+        }
+        done => done,
+    };
+    Ok(again.map_err(|refusal| match refusal.code {
+        Code::Conflict => Refusal::unavailable(refusal.message).hint("send it again"),
+        _ => refusal,
+    })?)
+}
+
+/// The pack in force, if it has this source. The ledger is asked when it has
+/// not: another node may have loaded one that has.
+async fn with_source(app: &App, tenant: TenantId, source: &str) -> Answer<Arc<InForce>> {
+    let known = || {
+        let in_force = app.control().in_force(tenant).ok()?;
+        in_force
+            .pack
+            .catalog
+            .source(source)
+            .is_ok()
+            .then_some(in_force)
+    };
+    if let Some(in_force) = known() {
+        return Ok(in_force);
+    }
+    app.control().follow_pack(tenant).await?;
+    known().ok_or_else(unproved)
 }
 
 /// The raw body, once the request has proved where it comes from.
@@ -82,7 +121,7 @@ async fn proved(
     headers: &HeaderMap,
     request: Request,
 ) -> Answer<axum::body::Bytes> {
-    let in_force = app.control().in_force(tenant).map_err(|_| unproved())?;
+    let in_force = with_source(app, tenant, source).await?;
     let source = in_force
         .pack
         .catalog

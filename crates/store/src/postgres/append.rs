@@ -20,9 +20,6 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often an append whose answer was lost is sent.
 const ATTEMPTS_MAX: u32 = 3;
-/// How long a claim lasts that is not used: a node that stops in the middle of
-/// a decision does not hold up the others for longer.
-const CLAIM_MAX: &str = "3s";
 
 /// Appends the batches, in the transaction of the claim if there is one. When
 /// the answer of a commit is lost, the log says whether it happened. When it
@@ -69,7 +66,8 @@ pub(super) async fn run(
     Err(StoreFault::Unsettled(what))
 }
 
-/// Begins a transaction in which these heads are locked.
+/// Begins a transaction in which these heads are locked. It ends by itself when
+/// it is not used for as long as a working connection may be idle in one.
 pub(super) async fn claim(pool: &Pool, tenants: &[TenantId]) -> Result<Lent, StoreFault> {
     let mut tenants = tenants.to_vec();
     // INVARIANT(heads-in-order): as in an append.
@@ -82,10 +80,9 @@ pub(super) async fn claim(pool: &Pool, tenants: &[TenantId]) -> Result<Lent, Sto
             client.batch_execute(&works_for(tenant)).await?;
             client.execute(LOCK_HEAD, &[&tenant.0]).await?;
         }
-        let bound = format!("SET LOCAL idle_in_transaction_session_timeout = '{CLAIM_MAX}'");
-        client.batch_execute(&bound).await
+        Ok(())
     };
-    let locked = within(CALL_MAX, locked).await?;
+    let locked: Result<(), Error> = within(CALL_MAX, locked).await?;
     locked.map_err(|error| fault(&error))?;
     Ok(lent)
 }

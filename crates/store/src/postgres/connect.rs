@@ -9,7 +9,7 @@ use ledger::store::StoreFault;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::{Client, Config, Connection, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -24,7 +24,9 @@ pub(super) const CALL_MAX: Duration = Duration::from_secs(15);
 /// A peer that acknowledges nothing for this long is gone.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 
-/// What a working connection begins with. The server's own bounds are shorter
+/// What a working connection begins with. A node that is cut off in the middle
+/// of a transaction, or stops in the middle of a decision that it has claimed a
+/// log for, holds up the others for three seconds at most. The server's own bounds are shorter
 /// than [`CALL_MAX`], so that it is the server that gives up first. A commit
 /// is on disk before it is reported, whatever the server's default is. Every
 /// statement has an index that it is meant to walk along, so it is planned
@@ -39,7 +41,7 @@ const SESSION: &str = "
     SET enable_bitmapscan = off;
     SET statement_timeout = '12s';
     SET lock_timeout = '8s';
-    SET idle_in_transaction_session_timeout = '15s';
+    SET idle_in_transaction_session_timeout = '3s';
     SELECT set_config('synchronous_commit', 'on', false)
         WHERE current_setting('synchronous_commit') = 'off'";
 
@@ -71,6 +73,15 @@ impl Place {
         let name = name(&config);
         let tls = tls(&config, &name)?;
         Ok(Self { config, tls, name })
+    }
+
+    /// Only a server that takes writes. With several hosts, or a name of several
+    /// addresses, one may be a standby, which is behind: what is read there
+    /// must not be decided on.
+    pub(super) fn of_the_primary(mut self) -> Self {
+        self.config
+            .target_session_attrs(TargetSessionAttrs::ReadWrite);
+        self
     }
 
     /// A pool of working connections.

@@ -5,7 +5,7 @@ use deadpool_postgres::{PoolError, TimeoutType};
 use ledger::store::StoreFault;
 use std::error::Error as _;
 use tokio_postgres::Error;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 /// The head of a log stands elsewhere; see `schema_1.sql`.
 const HEAD_MOVED: &str = "WR001";
@@ -23,10 +23,15 @@ pub(super) fn is_stale(error: &Error) -> bool {
 /// Whether the server refused one statement and the connection goes on. Any
 /// other fault leaves open what the server did.
 pub(super) fn is_answer(error: &Error) -> bool {
-    const SERVER_GOES_AWAY: &str = "57P";
-    error
-        .code()
-        .is_some_and(|code| !code.code().starts_with(SERVER_GOES_AWAY))
+    // A server that goes away, and a proxy that lost its server.
+    const GONE: [&str; 2] = ["57P", "08"];
+    let refused_one_statement = |error: &DbError| {
+        error.parsed_severity() == Some(Severity::Error)
+            && !GONE
+                .iter()
+                .any(|class| error.code().code().starts_with(class))
+    };
+    error.as_db_error().is_some_and(refused_one_statement)
 }
 
 /// Whether it is only an echo of an earlier fault of the same transaction.

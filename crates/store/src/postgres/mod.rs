@@ -47,7 +47,7 @@ impl Postgres {
     /// acknowledged, when the database is not writ's, or when a newer version
     /// of writ wrote it.
     pub async fn open(url: &str) -> Result<Self, StoreFault> {
-        let place = Place::parse(url)?;
+        let place = Place::parse(url)?.of_the_primary();
         migrate::run(&place).await?;
         Self::working(&place, Some(Listener::start(place.clone()))).await
     }
@@ -93,8 +93,11 @@ impl Store for Postgres {
 
     async fn claim(&self, tenants: &[TenantId]) -> Result<(), StoreFault> {
         let before = self.claimed().take();
-        if let Some(before) = before {
-            append::release(before).await?;
+        if let Some(before) = before
+            && let Err(fault) = append::release(before).await
+        {
+            // The connection is closed then, and with it the claim is gone.
+            tracing::debug!(error = %fault, "a claim had ended by itself");
         }
         if !tenants.is_empty() {
             let lent = append::claim(&self.pool, tenants).await?;

@@ -7,6 +7,7 @@ mod common;
 
 use common::{Process, RECORDINGS, copied, recorded_pack, recordings, started};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use testkit::{PostgresServer, eventually};
@@ -116,11 +117,44 @@ impl Shop {
         self.folder.path().join(name)
     }
 
+    /// The files of the pack, as the API takes them, with other titles.
+    fn files(&self, round: u32) -> Value {
+        let root = self.path("pack");
+        let mut folders = vec![root.clone()];
+        let mut files = serde_json::Map::new();
+        while let Some(folder) = folders.pop() {
+            for item in std::fs::read_dir(folder).expect("a folder") {
+                let path = item.expect("an item").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let name = path.strip_prefix(&root).expect("in the pack");
+                let text = std::fs::read_to_string(&path).expect("text");
+                let text = text.replace("title: ", &format!("title: {round} "));
+                files.insert(name.display().to_string(), json!({ "text": text }));
+            }
+        }
+        json!({ "files": files })
+    }
+
+    /// Delivers the first of the recordings alone.
+    async fn warn(&self, node: &Node) {
+        self.deliver(node, 1).await;
+    }
+
     async fn fail(&self, node: &Node) {
+        self.deliver(node, usize::MAX).await;
+    }
+
+    async fn deliver(&self, node: &Node, count: usize) {
         let secret = self.path("first").join("secrets").join(SOURCE);
         let secret = std::fs::read_to_string(secret).expect("the source has a secret");
         let sender = node.api(secret.trim());
-        for body in recordings(&self.path("pack").join(RECORDINGS)) {
+        for body in recordings(&self.path("pack").join(RECORDINGS))
+            .into_iter()
+            .take(count)
+        {
             let body: Value = serde_json::from_slice(&body).expect("JSON");
             let path = format!("/v1/ingest/{}/{SOURCE}", node.tenant);
             let (status, answer) = sender.post(&path, "unused", &body).await;
@@ -152,9 +186,21 @@ async fn two_processes_on_one_database_are_one_writ() {
     // The nodes share their secrets.
     let secrets = shop.path("second").join("secrets");
     copied(&shop.path("first").join("secrets"), &secrets, &shop.host);
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(secrets.join(SOURCE), private).expect("it is there");
     let mut second = Node::start(&url, &shop.path("second"), &shop.host, None);
     assert_eq!(second.token, None, "there is a tenant already");
     assert_eq!(second.tenant, first.tenant);
+
+    // A pack that one loads is what the other takes deliveries in by, at once.
+    let loads = first.api(&token);
+    for round in 1..=5 {
+        let (status, answer) = loads
+            .post("/v1/packs/load", &format!("p{round}"), &shop.files(round))
+            .await;
+        assert_eq!(status, 200, "{answer}");
+        shop.warn(&second).await;
+    }
 
     shop.fail(&first).await;
     let (one, two) = (first.api(&token), second.api(&token));
