@@ -4,7 +4,12 @@ use crate::harness::{GAUGE_KEY, PROBE_TOKEN, Reply, World, request};
 use axum::body::Body;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kernel::Role::{Admin, Viewer};
+use server::{App, Cookies, Settings};
 use sha2::Sha256;
+use std::sync::Arc;
+use testkit::alerts::Alert;
+use testkit::{MemoryStore, Sample, sample};
+use tower::ServiceExt as _;
 
 fn sign(body: &str, key: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
@@ -150,4 +155,42 @@ async fn secrets_stand_nowhere_and_raw_bodies_come_back_as_they_came() {
         );
     }
     world.end().await;
+}
+
+/// Two nodes on one store, of which the second never hears of the first: what
+/// it has in force is always of yesterday.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_is_taken_in_by_the_pack_that_another_node_loaded() {
+    let (world, store) = (testkit::World::new(1), MemoryStore::of_several_nodes());
+    let first = world.control(store.beside()).await.unwrap();
+    let tenant = first.first_start().await.unwrap().unwrap().tenant;
+    let second = Arc::new(world.control(store.beside()).await.unwrap());
+    let settings = Settings {
+        cookies: Cookies::Plain,
+        version: "0.0.0-test",
+    };
+    let router = server::router(App::new(second.clone(), settings).unwrap());
+    let deliver = async |source: &str| {
+        let path = format!("/v1/ingest/{tenant}/{source}");
+        let body = testkit::alerts::webhook(&Alert::pair("press-1", first.now()));
+        let request = request("POST", &path, Some("secret"))
+            .header("content-type", "application/json")
+            .body(Body::from(body));
+        let answer = router.clone().oneshot(request.unwrap()).await.unwrap();
+        answer.status().as_u16()
+    };
+    assert_eq!(deliver(sample::SOURCE).await, 401);
+    let first_pack = Sample::default();
+    let next_pack = Sample {
+        settle: "7s".into(),
+        ..Sample::default()
+    };
+    for (round, pack) in [first_pack, next_pack].iter().enumerate() {
+        let ctx = first.system_ctx(tenant, "setup");
+        first.load_pack(ctx, None, pack.files()).await.unwrap();
+        // The source is unknown in the first round, the pack outdated in the
+        // second.
+        assert_eq!(deliver(sample::SOURCE).await, 202, "round {round}");
+        assert_eq!(deliver("nobody").await, 401, "round {round}");
+    }
 }
