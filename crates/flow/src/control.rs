@@ -5,6 +5,7 @@ use crate::archive::Archiver;
 use crate::checkpoints::Signing;
 use crate::force::{Force, InForce};
 use crate::identity::Caller;
+use crate::runner::Outcomes;
 use crate::session::Cached;
 use act::Registry as Modules;
 use gate::Capabilities;
@@ -40,6 +41,7 @@ pub struct Control {
     sessions: Cached,
     signing: Option<Signing>,
     archiver: Option<Archiver>,
+    outcomes: Outcomes,
 }
 
 impl Control {
@@ -60,6 +62,7 @@ impl Control {
             force,
             archiver: None,
             signing: None,
+            outcomes: Outcomes::default(),
         })
     }
 
@@ -101,6 +104,10 @@ impl Control {
     #[must_use]
     pub fn ports(&self) -> &Ports {
         &self.ports
+    }
+    /// What came of steps and is not recorded yet.
+    pub(crate) fn outcomes(&self) -> &Outcomes {
+        &self.outcomes
     }
     /// The modules that exist.
     #[must_use]

@@ -3,10 +3,12 @@
 //! `act`; here it is only carried out.
 
 use crate::control::Control;
-use act::engine::{Assignment, Begun};
+use act::engine::{Assignment, Begun, Report};
+use act::{Outcome, Run};
 use gate::GateEnv;
-use kernel::{Refusal, RunId, TenantId};
-use std::sync::{Arc, Mutex, PoisonError};
+use kernel::{Code, Refusal, RunId, StreamId, TenantId};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Steps of one run that are performed without asking whether writ stops.
 const STEPS_AT_A_TIME: usize = 64;
@@ -21,21 +23,70 @@ pub(crate) async fn drive(
     run: RunId,
 ) -> Result<(), Refusal> {
     for _ in 0..STEPS_AT_A_TIME {
-        let Some(assignment) = begin(control, tenant, run).await? else {
-            return Ok(());
-        };
-        let report = assignment.report();
-        let modules = control.modules().clone();
-        let outcome = act::execute(&modules, assignment, &control.ports().act).await;
-        let ctx = control.system_ctx(tenant, "runner");
-        control
-            .ledger()
-            .run(ctx, move |unit| {
-                act::engine::finish_step(unit, &modules, &report, outcome.clone())
-            })
-            .await?;
+        if control.outcomes().of(tenant, run).is_none() {
+            let Some(assignment) = begin(control, tenant, run).await? else {
+                return Ok(());
+            };
+            let report = assignment.report();
+            let outcome = act::execute(control.modules(), assignment, &control.ports().act).await;
+            control.outcomes().keep(tenant, run, (report, outcome));
+        }
+        record(control, tenant, run).await?;
     }
     Ok(())
+}
+
+/// Records what came of the step. What the ledger does not take now is kept and
+/// recorded when the run is ticked again: what is known of an effect is not
+/// thrown away because the disk was full for a moment.
+async fn record(control: &Arc<Control>, tenant: TenantId, run: RunId) -> Result<(), Refusal> {
+    let Some((report, outcome)) = control.outcomes().of(tenant, run) else {
+        return Ok(());
+    };
+    let modules = control.modules().clone();
+    let ctx = control.system_ctx(tenant, "runner");
+    let finish = move |unit: &mut kernel::Unit<'_>| {
+        act::engine::finish_step(unit, &modules, &report, outcome.clone()).map(drop)
+    };
+    let done = control.ledger().run(ctx, finish).await.map(drop);
+    let comes_again =
+        |refusal: &Refusal| matches!(refusal.code, Code::Unavailable | Code::LimitExceeded);
+    if !done.as_ref().is_err_and(comes_again) {
+        control.outcomes().forget(tenant, run);
+    }
+    done
+}
+
+/// What came of a step, and which.
+type Ended = (Report, Outcome);
+
+/// What came of steps, until it is recorded.
+#[derive(Default)]
+pub(crate) struct Outcomes(Mutex<BTreeMap<(TenantId, RunId), Ended>>);
+
+impl Outcomes {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<(TenantId, RunId), Ended>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(&self, tenant: TenantId, run: RunId) -> Option<Ended> {
+        self.all().get(&(tenant, run)).cloned()
+    }
+
+    fn keep(&self, tenant: TenantId, run: RunId, ended: Ended) {
+        self.all().insert((tenant, run), ended);
+    }
+
+    fn forget(&self, tenant: TenantId, run: RunId) {
+        self.all().remove(&(tenant, run));
+    }
+
+    /// The runs whose steps have come to something that is not recorded.
+    pub(crate) fn streams(&self) -> Vec<(TenantId, StreamId)> {
+        let all = self.all();
+        let stream = |(tenant, run): &(TenantId, RunId)| (*tenant, StreamId::of::<Run>(*run));
+        all.keys().map(stream).collect()
+    }
 }
 
 /// Begins the run's next step, if it has one. The assignment holds a permit,

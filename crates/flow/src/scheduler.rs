@@ -100,7 +100,11 @@ async fn look(
 ) -> Result<Duration, Refusal> {
     let store = control.ledger().store();
     let now = control.now();
-    let due = store.due(now, DUE_PAGE).await?;
+    let mut due = store.due(now, DUE_PAGE).await?;
+    // Ticked before its lease ends: what came of a step is known here.
+    let unrecorded = control.outcomes().streams().into_iter();
+    let more: Vec<_> = unrecorded.filter(|key| !due.contains(key)).collect();
+    due.extend(more);
     forget(busy, &due, now);
     let any_due = !due.is_empty();
     let mut earliest_retry = None;

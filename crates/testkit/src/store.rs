@@ -29,6 +29,7 @@ struct Faults {
     fenced: bool,
     delay: Option<Duration>,
     death: Option<(u64, Death)>,
+    failure: Option<u64>,
 }
 
 /// A handle on storage in memory.
@@ -92,6 +93,11 @@ impl MemoryStore {
     /// The next `count` appends fail, and nothing of them is kept.
     pub fn fail_appends(&self, count: u32) {
         self.faults().fail_appends = count;
+    }
+    /// The append after this many of the disk fails, once, and nothing of it is
+    /// kept.
+    pub fn fail_after(&self, appends: u64) {
+        self.faults().failure = Some(appends);
     }
     /// The next `count` appends are kept, and nobody hears of it.
     pub fn lose_replies(&self, count: u32) {
@@ -161,6 +167,9 @@ impl MemoryStore {
                 disk.append(batches)?;
             }
             return Err(lost());
+        }
+        if faults.failure.take_if(|appends| *appends < next).is_some() {
+            return Err(gone());
         }
         if faults.fail_appends > 0 {
             faults.fail_appends -= 1;

@@ -76,6 +76,32 @@ async fn the_loop_goes_on_after_an_outage_at_every_stage() {
     }
 }
 
+/// Storage fails for a moment, at any append of a run: what came of a step is
+/// recorded afterwards, and nothing is sent again to find it out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_of_a_step_survives_a_moment_without_storage() {
+    let ann = Person::named("ann");
+    let mut failed = 0;
+    for after in 0.. {
+        let control = Loop::start(after, &Sample::default()).await;
+        let tenant = control.home();
+        let (_, approval) = control.incident(tenant, "press-1").await;
+        control.approve(tenant, &ann, approval).await.unwrap();
+        let before = control.store.appends();
+        control.store.fail_after(before + after);
+        control.pass(Span::from_secs(120)).await.unwrap();
+        checks::all(&control).await;
+        let (_, directive) = control.only::<Directive>(tenant).await;
+        assert_eq!(directive.status, Status::Complete, "append {after}");
+        assert_eq!(control.world.http.asked().len(), 2, "append {after}");
+        if control.store.appends() - before <= after {
+            break;
+        }
+        failed += 1;
+    }
+    assert!(failed >= 5, "only {failed} appends failed");
+}
+
 /// Commands of one group share their fate: none is answered before the group
 /// is kept, and when it is not, none of it is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

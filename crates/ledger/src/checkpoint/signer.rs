@@ -150,7 +150,8 @@ impl Signer {
         if remembered.is_some_and(|(largest, _)| largest >= signed.size) {
             return Ok(());
         }
-        let checkpoint = super::kept(signed.note.as_bytes(), std::slice::from_ref(&public))?;
+        let checkpoint = super::kept(signed.note.as_bytes(), std::slice::from_ref(&public))
+            .map_err(|refusal| Refusal::integrity(refusal.message))?;
         self.remember(tenant, &public, &checkpoint).await
     }
 
