@@ -102,6 +102,8 @@ impl Running {
         // A request to a slow object store is not waited for: it goes on from
         // the record.
         self.archiver.abort();
+        // It has ended when this returns, whichever way.
+        drop(self.archiver.await);
         ended.map_err(|e| Failure::failed(format!("the server failed: {e}")))??;
         self.control.ledger().store().flush().await?;
         Ok(())

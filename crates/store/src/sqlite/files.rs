@@ -94,7 +94,7 @@ impl Files {
 /// The fault with what the system says about writing in this directory: the
 /// database says only that an error came.
 pub(super) fn explain(directory: &Path, fault: StoreFault) -> StoreFault {
-    let StoreFault::Unavailable(what) = fault else {
+    let (StoreFault::Unavailable(what) | StoreFault::Unsettled(what)) = &fault else {
         return fault;
     };
     let file = File::options().write(true).open(directory.join(LOCK_NAME));
@@ -103,10 +103,14 @@ pub(super) fn explain(directory: &Path, fault: StoreFault) -> StoreFault {
         file.write_all_at(b"\n", 0)?;
         file.sync_all()
     });
-    StoreFault::Unavailable(match tried {
-        Ok(()) => what,
-        Err(error) => format!("{what}; the data directory takes no writes: {error}"),
-    })
+    let Err(error) = tried else {
+        return fault;
+    };
+    let what = format!("{what}; the data directory takes no writes: {error}");
+    match fault {
+        StoreFault::Unsettled(_) => StoreFault::Unsettled(what),
+        _ => StoreFault::Unavailable(what),
+    }
 }
 
 fn gone(how: &str) -> StoreFault {

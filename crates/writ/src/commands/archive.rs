@@ -344,6 +344,11 @@ mod tests {
         up.pack = Some("incident".into());
         let running = up::start(&up).await.unwrap();
         running.stop().await.unwrap();
+        // The threads of the ledger end a moment after its last handle.
+        testkit::eventually("the directory is free", async || {
+            Sqlite::open(directory).is_ok()
+        })
+        .await;
     }
 
     fn directory(path: &Path) -> Target {
