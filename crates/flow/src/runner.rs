@@ -8,6 +8,7 @@ use act::{Outcome, Run};
 use gate::GateEnv;
 use kernel::{Code, Refusal, RunId, StreamId, TenantId};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Steps of one run that are performed without asking whether writ stops.
@@ -45,12 +46,20 @@ async fn record(control: &Arc<Control>, tenant: TenantId, run: RunId) -> Result<
     };
     let modules = control.modules().clone();
     let ctx = control.system_ctx(tenant, "runner");
+    let was_decided = Arc::<AtomicBool>::default();
+    let decided = was_decided.clone();
     let finish = move |unit: &mut kernel::Unit<'_>| {
+        decided.store(true, Ordering::Relaxed);
         act::engine::finish_step(unit, &modules, &report, outcome.clone()).map(drop)
     };
     let done = control.ledger().run(ctx, finish).await.map(drop);
-    let comes_again =
-        |refusal: &Refusal| matches!(refusal.code, Code::Unavailable | Code::LimitExceeded);
+    // A limit of the queue passes; one that the outcome itself meets does not,
+    // and would hold up the run for ever.
+    let comes_again = |refusal: &Refusal| match refusal.code {
+        Code::Unavailable => true,
+        Code::LimitExceeded => !was_decided.load(Ordering::Relaxed),
+        _ => false,
+    };
     if !done.as_ref().is_err_and(comes_again) {
         control.outcomes().forget(tenant, run);
     }

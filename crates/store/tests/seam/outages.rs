@@ -175,6 +175,25 @@ async fn a_lost_answer_is_found_in_the_log_and_nothing_is_done_twice() {
     is_whole(&ledger, tenant(1), ROUNDS, 1).await;
 }
 
+/// Among the hosts of a URL may be a standby: what it has is behind, so nothing
+/// is decided on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_no_writes_is_not_worked_with() {
+    let server = PostgresServer::start();
+    let database = server.database();
+    let url = database.url();
+    drop(Postgres::open(&url).await.unwrap());
+    database.sql(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', \
+         current_database()); END $$",
+    );
+    let refused = Postgres::open(&url).await.err().unwrap();
+    let unavailable = matches!(refused, ledger::StoreFault::Unavailable(_));
+    assert!(unavailable, "{refused}");
+    // Reading, as verify does, needs no writes.
+    Postgres::open_read_only(&url).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_cannot_be_found_is_said_to_be_open() {
     let server = PostgresServer::start();
