@@ -49,4 +49,5 @@ on_every_store! {
     nodes::writers_race_for_heads_and_nothing_is_lost,
     nodes::commands_of_two_nodes_never_rest_on_what_has_changed,
     nodes::a_node_sees_what_another_wrote_and_hears_of_it,
+    nodes::a_claim_keeps_others_from_appending,
 }

@@ -155,3 +155,35 @@ pub(crate) async fn a_node_sees_what_another_wrote_and_hears_of_it(place: &Place
     }
     is_whole(&first, tenant(1), 21, 1).await;
 }
+
+/// Who was too late too often claims the log: the others wait, and are late in
+/// their turn. A claim that is given up holds nobody up.
+pub(crate) async fn a_claim_keeps_others_from_appending(place: &Place) {
+    let first = place.open().await;
+    let mut log = Log::join(first.as_ref(), tenant(1), 1).await;
+    first.append(vec![log.some(2)]).await.unwrap();
+    first.claim(&[tenant(1)]).await.unwrap();
+    first.append(vec![log.some(2)]).await.unwrap();
+    if !place.is_shared() {
+        return;
+    }
+    let second = place.open().await;
+    for is_used in [true, false] {
+        first.claim(&[tenant(1)]).await.unwrap();
+        let mut rival = Log::join(second.as_ref(), tenant(1), 2 + u64::from(is_used)).await;
+        let (batch, store) = (rival.some(2), second.clone());
+        let waiting = tokio::spawn(async move { store.append(vec![batch]).await });
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        assert!(!waiting.is_finished(), "used: {is_used}");
+        if is_used {
+            first.append(vec![log.some(2)]).await.unwrap();
+        } else {
+            first.claim(&[]).await.unwrap();
+        }
+        let done = waiting.await.unwrap();
+        match is_used {
+            true => assert!(matches!(done, Err(StoreFault::Stale(_))), "{done:?}"),
+            false => done.unwrap(),
+        }
+    }
+}
