@@ -177,8 +177,10 @@ async fn measure(entries: u64, streams: u64) {
             "{replayed:?}"
         );
         println!(
-            "{:>22} {} states, the log read {} times",
-            "", replayed.states, replayed.passes
+            "{:>22} {} states, {} MiB sorted on disk",
+            "",
+            replayed.states,
+            replayed.spilled_bytes / (1024 * 1024)
         );
     }
 }

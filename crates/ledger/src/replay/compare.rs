@@ -1,23 +1,22 @@
 //! What replay built beside what storage holds, in order of name.
 
-use super::states::{Kept, Names};
+use super::fold::{Made, Rebuilt};
 use super::{DIFFERENCES_MAX, Difference, Source, stream};
 use crate::registry::Registry;
 use crate::store::{Document, StoreFault};
 use crate::verify::blocking;
 use kernel::{Digest, StreamId};
 use sha2::{Digest as _, Sha256};
-use std::iter::Peekable;
-use std::sync::Arc;
-use std::vec::IntoIter;
+use std::cmp::Ordering;
+use std::collections::VecDeque;
 
 /// States read from storage at a time.
-const PAGE: usize = 2_000;
+const PAGE: usize = 1_000;
 
 /// A stream with the state that replay built and the one that storage holds.
 pub(super) struct Pair {
     pub(super) stream: StreamId,
-    pub(super) made: Option<Kept>,
+    pub(super) made: Option<Result<Rebuilt, Difference>>,
     /// `None` when nothing is to be compared; else what storage holds.
     pub(super) live: Option<Option<Document>>,
 }
@@ -46,49 +45,42 @@ impl Compared {
     }
 
     /// Hashes and compares these, which stand in order of name.
-    pub(super) fn take(
-        mut self,
-        registry: &Registry,
-        pairs: impl IntoIterator<Item = Pair>,
-    ) -> Self {
+    pub(super) fn take(mut self, pairs: impl IntoIterator<Item = Pair>) -> Self {
         for pair in pairs {
-            let Pair { stream, made, live } = pair;
-            let seq = live
-                .as_ref()
-                .and_then(Option::as_ref)
-                .map(|live| live.updated_seq)
-                .or(made.as_ref().map(Kept::updated_seq));
-            if let Err(what) = self.one(registry, &stream, made, live.as_ref()) {
-                self.note(Difference {
-                    seq,
-                    stream: Some(stream.to_string()),
-                    what,
-                });
+            if let Err(difference) = self.one(pair) {
+                self.note(difference);
             }
         }
         self
     }
 
-    fn one(
-        &mut self,
-        registry: &Registry,
-        stream: &StreamId,
-        made: Option<Kept>,
-        live: Option<&Option<Document>>,
-    ) -> Result<(), String> {
-        let Some(made) = made else {
-            return Err("storage holds a state that no entry made".into());
+    fn one(&mut self, pair: Pair) -> Result<(), Difference> {
+        let Pair { stream, made, live } = pair;
+        let made = made.transpose()?;
+        let stored = live.as_ref().and_then(Option::as_ref);
+        let seq = stored
+            .map(|live| live.updated_seq)
+            .or(made.as_ref().map(|made| made.updated_seq));
+        let difference = |what| Difference {
+            seq,
+            stream: Some(stream.to_string()),
+            what,
         };
-        let made = made.open(registry, stream.as_str())?.document(stream)?;
+        let Some(made) = made else {
+            return Err(difference(
+                "storage holds a state that no entry made".into(),
+            ));
+        };
+        let made = made.document(&stream).map_err(difference)?;
         self.states += 1;
         let head = format!("{}\n{}\n", made.stream, made.version);
         for part in [head.as_bytes(), made.body.as_bytes(), b"\n"] {
             self.hasher.update(part);
         }
-        match live {
+        match &live {
             None => Ok(()),
-            Some(None) => Err("storage holds no state of it".into()),
-            Some(Some(live)) => same(&made, live),
+            Some(None) => Err(difference("storage holds no state of it".into())),
+            Some(Some(live)) => same(&made, live).map_err(difference),
         }
     }
 }
@@ -110,137 +102,148 @@ fn same(made: &Document, live: &Document) -> Result<(), String> {
     }
 }
 
-/// Compares the states of these names, built from the entries up to `end`,
-/// with those that storage holds. A state that has moved on since is first
-/// brought to where storage holds it.
-pub(super) async fn with_live(
-    source: &Source<'_>,
-    names: &Names,
-    states: Vec<(Box<str>, Kept)>,
-    mut compared: Compared,
-) -> Result<Compared, StoreFault> {
-    let registry = Arc::new(source.registry.clone());
-    let mut states = states.into_iter().peekable();
-    let mut ahead = page(source, names, before(&names.from)).await?;
-    loop {
-        let Page { held, after } = ahead;
-        let mut pairs = Vec::with_capacity(held.len());
-        for live in held {
-            below(&mut states, Some(live.stream.as_str()), &mut pairs);
-            pairs.push(pair(source, &mut states, live, &mut compared).await?);
+/// The states that storage holds, read on in order of name.
+#[derive(Default)]
+struct Live {
+    held: VecDeque<Document>,
+    /// The name of the last one that was read.
+    last: Option<StreamId>,
+    ended: bool,
+}
+
+impl Live {
+    /// The next state whose name is not beyond `until`; `None` is no bound.
+    async fn next(
+        &mut self,
+        source: &Source<'_>,
+        until: Option<&StreamId>,
+    ) -> Result<Option<Document>, StoreFault> {
+        if self.held.is_empty() && !self.ended {
+            let after = self.last.as_ref();
+            let page = source.store.all_documents(source.tenant, after, PAGE);
+            let page = page.await?;
+            self.ended = page.len() < PAGE;
+            self.last = page
+                .last()
+                .map(|last| last.stream.clone())
+                .or(self.last.take());
+            self.held.extend(page);
         }
-        if after.is_none() {
-            below(&mut states, None, &mut pairs);
-        }
-        let registry = registry.clone();
-        let compare = blocking(move || compared.take(&registry, pairs));
-        let Some(after) = after else {
-            return compare.await;
-        };
-        let (next, done) = tokio::join!(page(source, names, Some(after)), compare);
-        (ahead, compared) = (next?, done?);
-        if compared.is_full() {
-            return Ok(compared);
-        }
+        let is_beyond = |live: &Document| until.is_some_and(|until| live.stream > *until);
+        Ok(match self.held.front().is_none_or(is_beyond) {
+            true => None,
+            false => self.held.pop_front(),
+        })
     }
 }
 
-/// States that storage holds of some names, and the stream after which there
-/// may be more.
-struct Page {
-    held: Vec<Document>,
-    after: Option<StreamId>,
-}
-
-async fn page(
-    source: &Source<'_>,
-    names: &Names,
-    after: Option<StreamId>,
-) -> Result<Page, StoreFault> {
-    let store = source.store;
-    let mut held = store
-        .all_documents(source.tenant, after.as_ref(), PAGE)
-        .await?;
-    let beyond = |name: &str| names.until.as_deref().is_some_and(|until| name >= until);
-    let last = held.last().map(|last| last.stream.clone());
-    let after = last.filter(|last| held.len() == PAGE && !beyond(last.as_str()));
-    held.retain(|live| names.hold(live.stream.as_str()));
-    Ok(Page { held, after })
-}
-
-/// Hashes the states of these names; there is nothing to compare them with.
-pub(super) async fn alone(
-    source: &Source<'_>,
-    states: Vec<(Box<str>, Kept)>,
+/// The comparison of a whole log's states, as they are built in order of name.
+pub(super) struct Comparing<'a> {
+    source: Source<'a>,
+    /// `None` when there is nothing to compare with.
+    live: Option<Live>,
     compared: Compared,
-) -> Result<Compared, StoreFault> {
-    let registry = source.registry.clone();
-    blocking(move || {
-        let pairs = states.into_iter().map(|(name, state)| Pair {
-            stream: StreamId::from_stored(&name),
-            made: Some(state),
-            live: None,
-        });
-        compared.take(&registry, pairs)
-    })
-    .await
 }
 
-/// A name after which every name from `from` on stands: its own without the
-/// last letter.
-fn before(from: &str) -> Option<StreamId> {
-    let mut chars = from.chars();
-    chars.next_back()?;
-    Some(StreamId::from_stored(chars.as_str())).filter(|name| !name.as_str().is_empty())
-}
-
-type States = Peekable<IntoIter<(Box<str>, Kept)>>;
-
-/// Moves the states below this name, of which storage has none.
-fn below(states: &mut States, until: Option<&str>, pairs: &mut Vec<Pair>) {
-    let is_below = |(name, _): &(Box<str>, Kept)| until.is_none_or(|until| **name < *until);
-    while let Some((name, state)) = states.next_if(is_below) {
-        pairs.push(Pair {
-            stream: StreamId::from_stored(&name),
-            made: Some(state),
-            live: Some(None),
-        });
+impl<'a> Comparing<'a> {
+    /// With the live states, or of what was built alone.
+    pub(super) fn new(source: Source<'a>, with_live: bool) -> Self {
+        Self {
+            source,
+            live: with_live.then(Live::default),
+            compared: Compared::default(),
+        }
     }
-}
 
-async fn pair(
-    source: &Source<'_>,
-    states: &mut States,
-    live: Document,
-    compared: &mut Compared,
-) -> Result<Pair, StoreFault> {
-    let stream = live.stream.clone();
-    let found = states.next_if(|(name, _)| **name == *stream.as_str());
-    let mut made = found.map(|(_, state)| state);
-    if live.updated_seq > source.end.seq {
-        let state = made
-            .take()
-            .map(|made| made.open(source.registry, stream.as_str()));
-        let before = match state.transpose() {
-            Ok(before) => before,
-            Err(what) => {
-                compared.note(Difference {
-                    seq: None,
-                    stream: Some(stream.to_string()),
-                    what,
-                });
-                None
+    pub(super) fn registry(&self) -> &Registry {
+        self.source.registry
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.compared.is_full()
+    }
+
+    /// What was compared, when the rest is left.
+    pub(super) fn so_far(self) -> Compared {
+        self.compared
+    }
+
+    /// Compares the states that were built next. What storage holds before the
+    /// last of them, no entry made.
+    pub(super) async fn take(&mut self, made: Vec<Made>) -> Result<(), StoreFault> {
+        let until = made.last().map(|last| last.stream.clone());
+        match until {
+            None => Ok(()),
+            Some(until) => self.until(made, Some(&until)).await,
+        }
+    }
+
+    /// Ends the comparison: what storage holds beyond, no entry made.
+    pub(super) async fn end(mut self) -> Result<Compared, StoreFault> {
+        self.until(Vec::new(), None).await?;
+        Ok(self.compared)
+    }
+
+    async fn until(&mut self, made: Vec<Made>, until: Option<&StreamId>) -> Result<(), StoreFault> {
+        let mut made = made.into_iter().peekable();
+        loop {
+            let mut pairs = Vec::new();
+            while pairs.len() < PAGE {
+                match self.pair(&mut made, until).await? {
+                    Some(pair) => pairs.push(pair),
+                    None => break,
+                }
             }
-        };
-        let now = stream::go_on(source, &stream, before.clone(), live.updated_seq).await?;
-        let now = now.unwrap_or_else(|difference| {
-            compared.note(difference);
-            before
-        });
-        made = now.map(|state| Kept::Open(Box::new(state)));
+            let is_last = pairs.len() < PAGE;
+            let compared = std::mem::take(&mut self.compared);
+            self.compared = blocking(move || compared.take(pairs)).await?;
+            if is_last || self.is_full() {
+                return Ok(());
+            }
+        }
     }
+
+    async fn pair(
+        &mut self,
+        made: &mut std::iter::Peekable<std::vec::IntoIter<Made>>,
+        until: Option<&StreamId>,
+    ) -> Result<Option<Pair>, StoreFault> {
+        let alone = |made: Made, live| Pair {
+            stream: made.stream,
+            made: Some(made.state),
+            live,
+        };
+        let Some(live) = &mut self.live else {
+            return Ok(made.next().map(|made| alone(made, None)));
+        };
+        let next = made.peek().map(|made| &made.stream).or(until);
+        let Some(live) = live.next(&self.source, next).await? else {
+            return Ok(made.next().map(|made| alone(made, Some(None))));
+        };
+        let found = made.next_if(|made| made.stream.cmp(&live.stream) == Ordering::Equal);
+        let made = found.map(|made| made.state);
+        moved_on(&self.source, made, live).await.map(Some)
+    }
+}
+
+/// The state beside the one that storage holds. One that has moved on since is
+/// first brought to where storage holds it.
+async fn moved_on(
+    source: &Source<'_>,
+    made: Option<Result<Rebuilt, Difference>>,
+    live: Document,
+) -> Result<Pair, StoreFault> {
+    let made = match made {
+        Some(Err(difference)) => Some(Err(difference)),
+        made if live.updated_seq <= source.end.seq => made,
+        made => {
+            let before = made.and_then(Result::ok);
+            let now = stream::go_on(source, &live.stream, before, live.updated_seq);
+            now.await?.transpose()
+        }
+    };
     Ok(Pair {
-        stream,
+        stream: live.stream.clone(),
         made,
         live: Some(Some(live)),
     })

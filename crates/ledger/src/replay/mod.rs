@@ -1,19 +1,19 @@
-//! Replay: fold every entry again, in strict order, into a scratch store in
-//! memory, and compare each state with the live one.
+//! Replay: fold every entry again, each stream in strict order, and compare
+//! each state with the live one.
 //!
-//! The scratch store holds the states of a range of stream names. When they
-//! outgrow the memory that is allowed, the range is cut, and another pass over
-//! the log builds the rest: the memory is bound, and a log with more states
-//! than fit is read more than once. The first pass checks the chain. Reading,
-//! checking and folding run beside each other.
+//! The log is read once. Its chain is checked, and its entries are sorted by
+//! stream, on disk when they do not fit into the memory that is allowed. Then
+//! one stream is folded after another, in order of name, which is the order in
+//! which storage gives the live states: one state is in memory at a time.
 
 mod ask;
 mod compare;
-mod states;
+mod fold;
+mod sort;
 mod stream;
 
 pub use ask::{Ask, answer};
-pub use states::Rebuilt;
+pub use fold::Rebuilt;
 pub use stream::{STREAMS_MAX, as_of, belonging, streams};
 
 use crate::entry::Head;
@@ -21,18 +21,16 @@ use crate::registry::Registry;
 use crate::row::{Rows, Seqs};
 use crate::store::{Store, StoreFault};
 use crate::verify::{Checker, Fault, Progress, blocking};
-use compare::Compared;
+use compare::{Compared, Comparing};
+use fold::Folding;
 use kernel::{Digest, TenantId};
 use serde::{Deserialize, Serialize};
-use states::{Names, States};
+use sort::{Merge, Sorter, batch_bytes};
 use std::sync::Arc;
 
 /// Differences named in a report at most.
 const DIFFERENCES_MAX: usize = 20;
-/// Bytes of rows that are read at a time, about.
-const ROWS_BYTES: usize = 1024 * 1024;
-/// Bytes that the states of one pass may take, about, when nothing else is
-/// asked for.
+/// Bytes that a replay may take, about, when nothing else is asked for.
 pub const MEMORY_BYTES: usize = 256 * 1024 * 1024;
 
 /// Where replay and the live states differ, or where replay had to stop.
@@ -57,8 +55,10 @@ pub struct Report {
     pub as_of_seq: Option<u64>,
     /// Entries folded.
     pub entries: u64,
-    /// How often the log was read.
-    pub passes: u64,
+    /// Bytes of entries that were sorted on disk, because they did not fit
+    /// into memory.
+    #[serde(default)]
+    pub spilled_bytes: u64,
     /// States built.
     pub states: u64,
     /// SHA-256 over the name, version and state of every stream that was
@@ -81,7 +81,8 @@ impl Report {
 pub struct Plan {
     /// Only up to this position; then there is nothing to compare with.
     pub until_seq: Option<u64>,
-    /// Bytes that the states of one pass may take, about.
+    /// Bytes of memory that it may take, about; a single state that is larger
+    /// is built all the same.
     pub memory_bytes: usize,
 }
 
@@ -145,118 +146,149 @@ pub async fn by_plan(
         tenant,
         end,
     };
-    let mut compared = Compared::default();
-    let (mut passes, mut entries) = (0, 0);
-    let mut names = Names::default();
-    loop {
-        let chain = (passes == 0).then(|| (Checker::new(tenant), Head::EMPTY));
-        let pass = Pass {
-            states: States::new(names, plan.memory_bytes),
-            chain,
-        };
-        let report = |done, cuts: u32| {
-            // The names are cut in halves, so that the rest needs about so
-            // many passes more.
-            let total = passes + (1 << cuts.min(20));
-            progress(Progress {
-                done: passes * seq + done,
-                total: total * seq,
-            });
-        };
-        let (pass, stopped) = run(&source, pass, report).await?;
-        passes += 1;
-        if let Some((_, reached)) = pass.chain {
-            entries = reached.seq;
-        }
-        if let Some(difference) = stopped {
+    // Every entry is read and then folded.
+    let report = |done| {
+        progress(Progress {
+            done,
+            total: 2 * seq,
+        });
+    };
+    let read = run(&source, plan.memory_bytes, report).await?;
+    let entries = read.reached.seq;
+    let (spilled_bytes, compared) = match read.end {
+        Err(difference) => {
+            let mut compared = Compared::default();
             compared.note(difference);
-            break;
+            (0, compared)
         }
-        names = pass.states.names.clone();
-        let states = blocking(|| pass.states.into_sorted()).await?;
-        compared = match plan.until_seq {
-            None => compare::with_live(&source, &names, states, compared).await?,
-            Some(_) => compare::alone(&source, states, compared).await?,
-        };
-        match names.until.take() {
-            Some(until) if !compared.is_full() => names.from = until,
-            _ => break,
+        Ok(sorter) => {
+            let merge = sorter.sorted().await?;
+            let spilled_bytes = merge.spilled_bytes;
+            let comparing = Comparing::new(source, plan.until_seq.is_none());
+            let report = |folded| {
+                progress(Progress {
+                    done: entries + folded,
+                    total: 2 * seq,
+                })
+            };
+            (spilled_bytes, fold(merge, comparing, report).await?)
         }
-    }
+    };
     Ok(Report {
         tenant,
         as_of_seq: plan.until_seq,
         entries,
-        passes,
+        spilled_bytes,
         states: compared.states,
         state_hash: compared.state_hash(),
         differences: compared.differences,
     })
 }
 
-/// One reading of the log.
-struct Pass {
-    states: States,
-    /// The chain as far as it was checked; `None` when a pass before did.
-    chain: Option<(Checker, Head)>,
+/// Folds what was sorted and compares it. Merging, folding and comparing run
+/// beside each other.
+async fn fold(
+    merge: Merge,
+    mut comparing: Comparing<'_>,
+    mut progress: impl FnMut(u64) + Send,
+) -> Result<Compared, StoreFault> {
+    let mut folding = Folding::new(comparing.registry().clone());
+    let (mut merge, mut batch) = merge.batch().await?;
+    let mut made = Vec::new();
+    loop {
+        let is_last = batch.is_empty();
+        let (next, folded, compared) = tokio::join!(
+            merge.batch(),
+            blocking(move || folding.take(&batch)),
+            comparing.take(made),
+        );
+        compared?;
+        (folding, made) = folded??;
+        (merge, batch) = next?;
+        progress(folding.folded);
+        if comparing.is_full() {
+            return Ok(comparing.so_far());
+        }
+        if is_last {
+            comparing.take(made).await?;
+            return comparing.end().await;
+        }
+    }
 }
 
-/// Reads the log once and folds it into the states of the pass. Returns what
-/// made it stop, if anything did.
+/// The log, read once.
+struct Read {
+    /// The end of what holds.
+    reached: Head,
+    /// The entries, or what made it stop.
+    end: Result<Sorter, Difference>,
+}
+
+/// Reads the log, checks its chain and hands its entries to be sorted.
 async fn run(
     source: &Source<'_>,
-    mut pass: Pass,
-    mut progress: impl FnMut(u64, u32) + Send,
-) -> Result<(Pass, Option<Difference>), StoreFault> {
-    let registry = Arc::new(source.registry.clone());
+    memory_bytes: usize,
+    mut progress: impl FnMut(u64) + Send,
+) -> Result<Read, StoreFault> {
+    let mut sorter = Sorter::new(memory_bytes);
+    let mut chain = (Checker::new(source.tenant), Head::EMPTY);
     let first = Seqs {
         from: 0,
         until: source.end.seq,
     };
-    let mut ahead = read(source, (source.end.seq > 0).then_some(first)).await?;
+    let bytes = batch_bytes(memory_bytes);
+    let mut ahead = read(source, (source.end.seq > 0).then_some(first), bytes).await?;
     while let Some(rows) = ahead {
         let last = rows.last_seq().unwrap_or(0);
         let next = rows.more.then_some(Seqs {
             from: last + 1,
             until: source.end.seq,
         });
-        let (chain, states) = (pass.chain, pass.states);
-        let (to_check, to_fold, registry) = (rows.clone(), rows, registry.clone());
-        let (read, checked, folded) = tokio::join!(
-            read(source, next),
+        let (to_check, to_sort) = (rows.clone(), rows);
+        let (read, checked, sorted) = tokio::join!(
+            read(source, next, bytes),
             blocking(move || check(chain, &to_check)),
-            blocking(move || fold(states, &registry, &to_fold)),
+            blocking(move || {
+                sorter.push(&to_sort);
+                sorter
+            }),
         );
-        let (chain, broken) = checked?;
-        let (states, impossible) = folded?;
-        pass = Pass { states, chain };
-        if let Some(difference) = first_of(broken, impossible) {
-            return Ok((pass, Some(difference)));
+        let broken;
+        (chain, broken) = checked?;
+        sorter = sorted?;
+        if let Some(difference) = broken {
+            let (_, reached) = chain;
+            let end = Err(difference);
+            return Ok(Read { reached, end });
         }
-        progress(last, pass.states.cuts);
+        sorter.make_room().await?;
+        progress(last);
         ahead = read?;
     }
-    let ended = pass
-        .chain
-        .as_ref()
-        .and_then(|(_, head)| elsewhere(source.end, *head));
-    Ok((pass, ended))
+    let (_, reached) = chain;
+    let end = match elsewhere(source.end, reached) {
+        None => Ok(sorter),
+        Some(difference) => Err(difference),
+    };
+    Ok(Read { reached, end })
 }
 
-async fn read(source: &Source<'_>, seqs: Option<Seqs>) -> Result<Option<Arc<Rows>>, StoreFault> {
+async fn read(
+    source: &Source<'_>,
+    seqs: Option<Seqs>,
+    bytes: usize,
+) -> Result<Option<Arc<Rows>>, StoreFault> {
     let Some(seqs) = seqs else { return Ok(None) };
-    let rows = source.store.rows(source.tenant, seqs, ROWS_BYTES).await?;
+    let rows = source.store.rows(source.tenant, seqs, bytes).await?;
     Ok(Some(Arc::new(rows)))
 }
 
-type Chain = Option<(Checker, Head)>;
+type Chain = (Checker, Head);
 
-/// Checks that these rows go on with the chain, where it is being checked.
+/// Checks that these rows go on with the chain.
 fn check(mut chain: Chain, rows: &Rows) -> (Chain, Option<Difference>) {
+    let (checker, head) = &mut chain;
     for row in rows.iter() {
-        let Some((checker, head)) = &mut chain else {
-            break;
-        };
         match checker.follows(*head, &row) {
             Ok(next) => *head = next,
             Err(fault) => {
@@ -265,17 +297,9 @@ fn check(mut chain: Chain, rows: &Rows) -> (Chain, Option<Difference>) {
             }
         }
     }
-    let reached = chain.as_ref().map(|(_, head)| head.seq);
-    let broken = rows.broken.as_ref().map(|broken| {
-        let last = reached.or(rows.last_seq()).unwrap_or(broken.seq - 1);
-        Difference::of(Fault::broken(last, broken), None)
-    });
+    let broken = rows.broken.as_ref();
+    let broken = broken.map(|broken| Difference::of(Fault::broken(head.seq, broken), None));
     (chain, broken)
-}
-
-fn fold(mut states: States, registry: &Registry, rows: &Rows) -> (States, Option<Difference>) {
-    let impossible = states.fold(registry, rows).err();
-    (states, impossible)
 }
 
 impl Difference {
@@ -285,16 +309,6 @@ impl Difference {
             stream,
             what: fault.what,
         }
-    }
-}
-
-/// The one that comes first in the log; a broken chain before an event that
-/// cannot follow.
-fn first_of(broken: Option<Difference>, impossible: Option<Difference>) -> Option<Difference> {
-    match (broken, impossible) {
-        (Some(broken), Some(impossible)) if impossible.seq < broken.seq => Some(impossible),
-        (Some(broken), _) => Some(broken),
-        (None, impossible) => impossible,
     }
 }
 

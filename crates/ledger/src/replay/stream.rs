@@ -2,7 +2,8 @@
 //! directive, as they are now or as of a position.
 
 use super::compare::{Compared, Pair};
-use super::states::{Kept, Rebuilt};
+use super::fold::Rebuilt;
+use super::sort::Record;
 use super::{Difference, Report, Source};
 use crate::entry::Head;
 use crate::query::EntryQuery;
@@ -52,7 +53,7 @@ pub(super) async fn go_on(
             let texts = Texts::of(entry);
             let row = texts.row(entry);
             let stepped = match checker.holds(&row) {
-                Ok(()) => Rebuilt::step(state.take(), source.registry, &row),
+                Ok(()) => Rebuilt::step(state.take(), source.registry, &Record::of(&row)),
                 Err(what) => Err(what.to_owned()),
             };
             match stepped {
@@ -135,10 +136,10 @@ pub async fn streams(
                 let stream = stream.clone();
                 let pair = Pair {
                     stream,
-                    made: rebuilt.map(|state| Kept::Open(Box::new(state))),
+                    made: rebuilt.map(Ok),
                     live,
                 };
-                compared = compared.take(registry, vec![pair]);
+                compared = compared.take([pair]);
             }
         }
         if compared.is_full() {
@@ -149,7 +150,7 @@ pub async fn streams(
         tenant,
         as_of_seq: until_seq,
         entries,
-        passes: 1,
+        spilled_bytes: 0,
         states: compared.states,
         state_hash: compared.state_hash(),
         differences: compared.differences,

@@ -213,8 +213,9 @@ pub(crate) async fn check(ledger: &Ledger, size: u64) {
     let replayed = replayed.await.expect("readable");
     assert!(replayed.is_equal(), "{replayed:?}");
     println!(
-        "    {} states, the log read {} times",
-        replayed.states, replayed.passes
+        "    {} states, {} MiB sorted on disk",
+        replayed.states,
+        replayed.spilled_bytes / (1024 * 1024)
     );
 }
 
