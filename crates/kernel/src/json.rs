@@ -1,9 +1,13 @@
 //! Canonical JSON (RFC 8785) out, strict JSON in. Strict means: UTF-8, within
 //! a size, within a depth, no key twice, nothing after the value.
 
+mod canonical;
+
+pub use canonical::canonical;
+
 use crate::limits;
+use serde::Deserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde::{Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
 
@@ -36,14 +40,6 @@ pub enum JsonFault {
     /// The JSON is fine but is not the expected type.
     #[error("{0}")]
     Shape(String),
-}
-
-/// The canonical form of RFC 8785: sorted keys, ES6 numbers, no white space.
-///
-/// # Errors
-/// [`JsonFault::NotCanonical`] for non-finite numbers and non-string keys.
-pub fn canonical<T: Serialize>(value: &T) -> Result<String, JsonFault> {
-    serde_json_canonicalizer::to_string(value).map_err(|e| JsonFault::NotCanonical(e.to_string()))
 }
 
 /// Parses strict JSON of at most [`limits::JSON_BYTES_MAX`] bytes and
