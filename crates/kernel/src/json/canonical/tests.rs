@@ -1,3 +1,5 @@
+//! The canonical form beside that of another implementation.
+
 use super::canonical;
 use proptest::prelude::*;
 use serde::Serialize;

@@ -1,3 +1,5 @@
+//! The order of what is merged, and what a garbled scratch file gives.
+
 use super::*;
 use proptest::prelude::*;
 
