@@ -112,7 +112,7 @@ pub struct Draft {
     pub payload: String,
 }
 
-/// A state that a command changed.
+/// A state that a command changed, or only read: then both versions are one.
 #[derive(Clone)]
 pub struct Changed {
     /// The stream.
@@ -132,6 +132,9 @@ pub struct Work {
     pub drafts: Vec<Draft>,
     /// The states after them.
     pub changed: Vec<Changed>,
+    /// States that were read as JSON and left as they were, so that whoever
+    /// read them need not again.
+    pub read: Vec<Changed>,
     /// Large bodies, by digest.
     pub objects: Vec<(Digest, Vec<u8>)>,
 }
@@ -140,6 +143,8 @@ struct Slot {
     found: u64,
     version: u64,
     state: Option<Arc<dyn State>>,
+    /// Whether it was read as JSON.
+    is_parsed: bool,
 }
 
 /// The unit of work of one command.
@@ -282,13 +287,17 @@ impl<'a> Unit<'a> {
     pub fn finish(self) -> Work {
         let mut work = self.work;
         for (stream, slot) in self.slots {
-            if let (true, Some(state)) = (slot.version > slot.found, slot.state) {
-                work.changed.push(Changed {
-                    stream,
-                    found: slot.found,
-                    version: slot.version,
-                    state,
-                });
+            let Some(state) = slot.state else { continue };
+            let left = Changed {
+                stream,
+                found: slot.found,
+                version: slot.version,
+                state,
+            };
+            if left.version > left.found {
+                work.changed.push(left);
+            } else if slot.is_parsed {
+                work.read.push(left);
             }
         }
         work
@@ -296,7 +305,9 @@ impl<'a> Unit<'a> {
 
     fn slot<A: Aggregate>(&mut self, stream: &StreamId) -> Result<&mut Slot, Refusal> {
         if !self.slots.contains_key(stream) {
-            let (version, state) = match self.reader.held(stream)? {
+            let held = self.reader.held(stream)?;
+            let is_parsed = matches!(held, Some(Held::Json(..)));
+            let (version, state) = match held {
                 None => (0, None),
                 Some(Held::Typed(version, state)) => (version, Some(state)),
                 Some(Held::Json(version, body)) => {
@@ -314,6 +325,7 @@ impl<'a> Unit<'a> {
                     found,
                     version,
                     state,
+                    is_parsed,
                 },
             );
         }
@@ -405,6 +417,23 @@ mod tests {
         assert_eq!(work.changed.len(), 1, "what was only read is not changed");
         assert_eq!((work.changed[0].found, work.changed[0].version), (3, 5));
         assert_eq!(work.drafts[0].payload, "{\"by\":1}");
+        assert!(work.read.is_empty());
+    }
+
+    #[test]
+    fn what_was_parsed_and_left_is_handed_back() {
+        let ctx = ctx();
+        let mut unit = Unit::new(&One, &ctx);
+        assert!(unit.find::<Counter>("new").unwrap().is_none());
+        assert_eq!(unit.get::<Counter>("old").unwrap().total, 10);
+        let work = unit.finish();
+        let read: Vec<_> = work
+            .read
+            .iter()
+            .map(|r| (r.stream.id(), r.found, r.version))
+            .collect();
+        assert_eq!(read, [("old", 3, 3)]);
+        assert!(work.changed.is_empty() && work.drafts.is_empty());
     }
 
     #[test]

@@ -42,7 +42,8 @@ pub(crate) struct States {
     cache: HashMap<Key, Cached>,
     /// Where each log ended when what the cache has of it was so.
     heads: BTreeMap<TenantId, Head>,
-    /// What is being written now. It is not in the cache, which may forget.
+    /// What is being written now, and what the group that writes it read. It
+    /// is not in the cache, which may forget.
     flying: HashMap<Key, Cached>,
     /// Where each log will end that is being written.
     flying_heads: Vec<(TenantId, Head)>,
@@ -165,6 +166,26 @@ struct Pending {
     objects: Vec<(Digest, Vec<u8>)>,
 }
 
+/// What one tenant's commands of a group come to, its states not yet written
+/// out.
+pub(crate) struct Sealed {
+    batch: Batch,
+    changed: BTreeMap<StreamId, (Cached, u64)>,
+}
+
+impl Sealed {
+    /// Writes its states out: for the thread that waits for the disk, so that
+    /// the one that decides does not.
+    pub(crate) fn batch(self) -> Result<Batch, StoreFault> {
+        let mut batch = self.batch;
+        for (stream, (cached, updated_seq)) in &self.changed {
+            let written = document(stream, cached, *updated_seq)?;
+            batch.documents.push(written);
+        }
+        Ok(batch)
+    }
+}
+
 /// What a group's decisions about a tenant rest on.
 enum Base {
     /// The head of the tip that is kept.
@@ -178,6 +199,8 @@ enum Base {
 pub(crate) struct Group {
     /// States that were read from storage; the reader is shared, hence the lock.
     read: Mutex<HashMap<Key, (u64, u64)>>,
+    /// What commands of this group read and did not change.
+    seen: HashMap<Key, Cached>,
     /// Where each log stood before anything of it was read for this group.
     bases: Mutex<BTreeMap<TenantId, Base>>,
     pending: BTreeMap<TenantId, Pending>,
@@ -198,8 +221,9 @@ impl Group {
         &mut self,
         states: &mut States,
         ctx: &Ctx,
-        work: Work,
+        mut work: Work,
     ) -> Result<Option<(u64, u64)>, StoreFault> {
+        self.saw(ctx.tenant, std::mem::take(&mut work.read));
         if work.drafts.is_empty() {
             return Ok(None);
         }
@@ -275,28 +299,57 @@ impl Group {
         Ok(Some((first, pending.tip.head.seq)))
     }
 
+    /// Keeps the states that a command read, for those after it.
+    fn saw(&mut self, tenant: TenantId, read: Vec<Changed>) {
+        let places = self.read.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for Changed {
+            stream,
+            version,
+            state,
+            ..
+        } in read
+        {
+            let key = (tenant, stream);
+            if let Some((found, created_seq)) = places.get(&key)
+                && *found == version
+            {
+                let created_seq = *created_seq;
+                let cached = Cached {
+                    version,
+                    created_seq,
+                    state,
+                };
+                self.seen.insert(key, cached);
+            }
+        }
+    }
+
     /// What is to be written. From here on it counts as what storage holds:
     /// the next group is decided on it while it is being written. Called when
     /// the group before is on disk.
-    pub(crate) fn seal(mut self, states: &mut States) -> Result<Vec<Batch>, StoreFault> {
+    pub(crate) fn seal(mut self, states: &mut States) -> Result<Vec<Sealed>, StoreFault> {
         self.check_bases(states)?;
+        states.flying.extend(self.seen.drain());
         let mut batches = Vec::with_capacity(self.pending.len());
         for (tenant, mut pending) in self.pending {
-            let mut documents = Vec::with_capacity(pending.changed.len());
-            for (stream, (cached, updated_seq)) in pending.changed {
-                documents.push(document(&stream, &cached, updated_seq)?);
-                states.flying.insert((tenant, stream), cached);
+            let changed = std::mem::take(&mut pending.changed);
+            for (stream, (cached, _)) in &changed {
+                let key = (tenant, stream.clone());
+                states.flying.insert(key, cached.clone());
             }
             let grown = pending.tip.frontier.take_grown();
             states.flying_heads.push((tenant, pending.tip.head));
             states.tips.insert(tenant, pending.tip);
-            batches.push(Batch {
-                tenant,
-                expected: pending.expected,
-                entries: pending.entries,
-                documents,
-                objects: pending.objects,
-                grown,
+            batches.push(Sealed {
+                batch: Batch {
+                    tenant,
+                    expected: pending.expected,
+                    entries: pending.entries,
+                    documents: Vec::with_capacity(changed.len()),
+                    objects: pending.objects,
+                    grown,
+                },
+                changed,
             });
         }
         Ok(batches)
@@ -410,7 +463,7 @@ impl Reader for GroupReader<'_> {
         }
         group.note_base(states, self.tenant)?;
         let key = (self.tenant, stream.clone());
-        if let Some(cached) = states.known(&key) {
+        if let Some(cached) = group.seen.get(&key).or_else(|| states.known(&key)) {
             return Ok(Some(Held::Typed(cached.version, cached.state.clone())));
         }
         let found = states

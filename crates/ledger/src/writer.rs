@@ -1,7 +1,8 @@
 //! The writer: one thread that makes groups durable, one after another, while
 //! the committer decides the next one.
 
-use crate::store::{Batch, Store, StoreFault};
+use crate::group::Sealed;
+use crate::store::{Store, StoreFault};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -25,7 +26,7 @@ impl Landed {
     }
 }
 
-type Order = (Vec<Batch>, oneshot::Sender<Landed>);
+type Order = (Vec<Sealed>, oneshot::Sender<Landed>);
 
 /// The handle of the thread, which ends with it.
 pub(crate) struct Writer {
@@ -48,7 +49,7 @@ impl Writer {
 
     /// Writes these batches, durable when the answer says so. One group at a
     /// time: the next one is handed over when this one has landed.
-    pub(crate) fn write(&self, batches: Vec<Batch>) -> oneshot::Receiver<Landed> {
+    pub(crate) fn write(&self, batches: Vec<Sealed>) -> oneshot::Receiver<Landed> {
         let (sender, done) = oneshot::channel();
         if let Err(refused) = self.orders.try_send((batches, sender)) {
             tracing::error!(error = %refused, "the writer takes no more groups");
@@ -62,9 +63,10 @@ impl Writer {
     clippy::disallowed_methods,
     reason = "how long the disk takes sets how long commands are gathered, and no decision"
 )]
-pub(crate) fn write(store: &dyn Store, runtime: &Handle, batches: Vec<Batch>) -> Landed {
+pub(crate) fn write(store: &dyn Store, runtime: &Handle, batches: Vec<Sealed>) -> Landed {
     let began = Instant::now();
-    let result = runtime.block_on(store.append(batches));
+    let batches: Result<Vec<_>, _> = batches.into_iter().map(Sealed::batch).collect();
+    let result = batches.and_then(|batches| runtime.block_on(store.append(batches)));
     Landed {
         result,
         took: began.elapsed(),
