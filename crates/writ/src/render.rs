@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 const CELL_CHARS_MAX: usize = 60;
 
 /// A value as one cell of a table.
-fn cell(value: Option<&Value>) -> String {
+pub(crate) fn cell(value: Option<&Value>) -> String {
     let text = match value {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),

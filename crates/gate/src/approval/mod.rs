@@ -159,10 +159,10 @@ impl Approval {
             faults.push(format!("the approval is {}", self.status));
         }
         if self.request.binding.digest != digest {
-            faults.push("the directive changed since it was approved".to_owned());
+            faults.push("the directive changed since it was asked for".to_owned());
         }
         if self.request.binding.rules != rules {
-            faults.push("the rules changed since it was approved".to_owned());
+            faults.push("the rules changed since it was asked for".to_owned());
         }
         faults
     }

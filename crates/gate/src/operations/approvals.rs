@@ -3,9 +3,9 @@
 //! saw; another version in force is a conflict that says what changed.
 
 use super::{
-    EditOutcome, Proposed, approval_of, because_of, blocked, edit, moved, not_over, void_approval,
+    EditOutcome, Proposed, approval_of, because_of, blocked, edit, lapsed, moved, not_over,
 };
-use crate::approval::{ApprovalEvent, Ended, Endorsed, Given, LIFECYCLE, Trigger};
+use crate::approval::{ApprovalEvent, Ended, Endorsed, Given, LIFECYCLE, Status, Trigger};
 use crate::contract::bounded;
 use crate::directive::{self, Approved, DirectiveEvent};
 use crate::{Approval, Contract, Directive, GateEnv};
@@ -122,11 +122,8 @@ pub fn approve(
             Refusal::conflict(format!("`{actor}` agreed already")).hint("someone else must too")
         );
     }
-    if approval.request.binding.rules != env.rules.hash {
-        let reasons = vec!["the rules changed since it was asked for".to_owned()];
-        void_approval(unit, &directive, &reasons.join("; "))?;
-        let entry = unit.get::<Approval>(approve.approval)?.entry;
-        blocked(unit, directive.id, entry, reasons.join("; "))?;
+    let reasons = lapsed(unit, env, &directive, Status::Pending)?;
+    if !reasons.is_empty() {
         return Ok(Decided::Voided { reasons });
     }
     agree(unit, &approval, &directive, approve)

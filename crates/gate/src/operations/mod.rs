@@ -18,7 +18,7 @@ use crate::contract::bounded;
 use crate::directive::{
     Because, DirectiveEvent, Drafted, Edited, LIFECYCLE, Plain, REVISIONS_MAX, Status, Trigger,
 };
-use crate::{Approval, Contract, Directive, GateEnv};
+use crate::{Approval, Contract, Directive, GateEnv, validate};
 use kernel::{ApprovalId, Digest, DirectiveId, EntryId, PrincipalKind, Refusal, Snapshot, Unit};
 use std::sync::Arc;
 
@@ -270,6 +270,39 @@ fn void_approval(unit: &mut Unit<'_>, directive: &Directive, why: &str) -> Resul
         unit.record::<Approval>(id, ApprovalEvent::Voided(Ended { reason }))?;
     }
     Ok(())
+}
+
+/// Voids the approval that a directive waits for or has, and blocks the
+/// directive, when what people saw holds no longer: another version, other
+/// rules, or knowledge that has grown too old since. Returns why; empty when
+/// the approval holds.
+fn lapsed(
+    unit: &mut Unit<'_>,
+    env: &GateEnv<'_>,
+    directive: &Directive,
+    expected: approval::Status,
+) -> Result<Vec<String>, Refusal> {
+    let id = directive
+        .approval
+        .ok_or_else(|| Refusal::integrity("the directive names no approval"))?;
+    let approval = unit.get::<Approval>(id)?;
+    let mut reasons = approval.faults(expected, directive.digest, env.rules.hash);
+    if let Some(snapshot) = unit.find::<Snapshot>(directive.contract.snapshot)? {
+        reasons.extend(validate::stale(&validate::Input {
+            contract: &directive.contract,
+            step: None,
+            snapshot: &snapshot,
+            now: unit.ctx().now,
+            settings: &env.rules.validators,
+        }));
+    }
+    if !reasons.is_empty() {
+        let why = reasons.join("; ");
+        void_approval(unit, directive, &why)?;
+        let entry = unit.get::<Approval>(id)?.entry;
+        blocked(unit, directive.id, entry, why)?;
+    }
+    Ok(reasons)
 }
 
 /// Records that the directive is blocked, caused by `cause`.

@@ -1,7 +1,7 @@
 //! The beginning of a directive: its approval is checked once more and used
 //! up.
 
-use super::{because_of, blocked, moved, not_over, void_approval};
+use super::{because_of, lapsed, moved, not_over};
 use crate::approval::{self, ApprovalEvent, Spent};
 use crate::directive::{self, DirectiveEvent, LIFECYCLE, Trigger};
 use crate::{Approval, Directive, GateEnv, kill};
@@ -43,12 +43,8 @@ pub fn start(
     let approval_id = directive
         .approval
         .ok_or_else(|| Refusal::integrity("an approved directive names no approval"))?;
-    let approval = unit.get::<Approval>(approval_id)?;
-    let reasons = approval.faults(approval::Status::Approved, directive.digest, env.rules.hash);
+    let reasons = lapsed(unit, env, &directive, approval::Status::Approved)?;
     if !reasons.is_empty() {
-        void_approval(unit, &directive, &reasons.join("; "))?;
-        let entry = unit.get::<Approval>(approval_id)?.entry;
-        blocked(unit, id, entry, reasons.join("; "))?;
         return Ok(Started::Blocked { reasons });
     }
     let spent = Spent { directive: id };

@@ -65,7 +65,7 @@ fn what_changed_voids_what_was_given() {
         },
         None,
     );
-    let rules_changed = Some("the rules changed since it was approved");
+    let rules_changed = Some("the rules changed since it was asked for");
     check(change_rules, rules_changed);
     check(
         |world| {
@@ -97,6 +97,45 @@ fn rules_that_change_before_the_answer_void_the_request() {
         .run(&engine(), |unit, env| operations::retry(unit, env, id))
         .unwrap();
     assert!(matches!(again, Proposed::Waiting { .. }));
+}
+
+/// What people saw grows old: a moment before the limit it holds, at the limit
+/// it is void, before the answer and before the start.
+#[test]
+fn knowledge_that_grows_too_old_voids_the_approval() {
+    let with = |hard_ttl: &str| {
+        let mut world = World::new();
+        let mut changed = source();
+        changed["validators"]["freshness"]["default"] =
+            json!({"soft_ttl": "1s", "hard_ttl": hard_ttl});
+        world.rules = rules(changed, POLICY);
+        world
+    };
+    for (waited, holds) in [("9m59s", true), ("10m", false)] {
+        let mut world = with("10m");
+        let (id, approval) = world.waiting(&agent("scout"), &["mend"]);
+        world.pass(waited);
+        let decided = world.approve("ann", approval).unwrap();
+        assert_eq!(decided == Decided::Approved, holds, "{waited}: {decided:?}");
+        if let Decided::Voided { reasons } = decided {
+            assert!(
+                reasons[0].contains("must be younger than 10m"),
+                "{reasons:?}"
+            );
+            assert_eq!(world.directive(id).status, directive::Status::Blocked);
+        }
+        world.check_replay();
+
+        let mut world = with("10m");
+        let (id, approval) = world.waiting(&agent("scout"), &["mend"]);
+        world.approve("ann", approval).unwrap();
+        world.pass(waited);
+        let started = world.start(id, RUN).unwrap();
+        assert_eq!(started == Started::Started, holds, "{waited}: {started:?}");
+        let then = if holds { Status::Used } else { Status::Voided };
+        assert_eq!(status(&world, approval), then);
+        world.check_replay();
+    }
 }
 
 #[test]

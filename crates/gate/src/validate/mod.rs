@@ -90,6 +90,13 @@ pub fn run_all(input: &Input<'_>) -> [Finding; 4] {
     ]
 }
 
+/// Why the snapshot has grown too old to act on; `None` when it has not.
+#[must_use]
+pub fn stale(input: &Input<'_>) -> Option<String> {
+    let finding = freshness::run(input);
+    (finding.verdict == Verdict::Block).then_some(finding.reason)
+}
+
 /// Most single reasons in a finding; the rest is counted.
 const LISTED_MAX: usize = 16;
 

@@ -3,7 +3,7 @@
 use crate::harness::{Reply, World, request};
 use axum::body::Body;
 use axum::http::header;
-use kernel::Role::{Admin, Viewer};
+use kernel::Role::{Admin, Approver, Operator, Viewer};
 use serde_json::json;
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -133,5 +133,50 @@ async fn signing_out_ends_the_session() {
     by_session(&world, "GET", "/v1/me", &session, None)
         .await
         .is(401);
+    world.end().await;
+}
+
+/// The gate was asked anew about the same contract: a page that still shows
+/// the former verdict decides nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_counts_for_the_request_that_was_on_the_page() {
+    let world = World::with_packs().await;
+    let side = &world.member;
+    let approver = side.token(Approver);
+    world.observe(side, "a", false).await.is(202);
+    let first = world.first("/v1/approvals?status=pending", approver).await;
+    let binding = &first["state"]["request"]["binding"];
+    let directive = binding["directive"].as_str().unwrap();
+    let digest = binding["digest"].as_str().unwrap();
+    let reject = format!("/v1/approvals/{}/reject", first["id"].as_str().unwrap());
+    let no = json!({"digest": digest, "reason": "not now"});
+    world.post(&reject, approver, &no).await.is(200);
+    let retry = format!("/v1/directives/{directive}/retry");
+    let operator = side.token(Operator);
+    world.post(&retry, operator, &json!({})).await.is(200);
+    let second = world.first("/v1/approvals?status=pending", approver).await;
+    assert_ne!(first["id"], second["id"]);
+    assert_eq!(second["state"]["request"]["binding"]["digest"], digest);
+
+    let session = cookie(&sign_in(&world, &format!("token={approver}"), &[]).await);
+    let me = by_session(&world, "GET", "/v1/me", &session, None).await;
+    let csrf = me.body["csrf"].as_str().unwrap();
+    let decide = |verb: &str, approval: &str| {
+        let form = format!("csrf={csrf}&approval={approval}&seen={digest}&reason=fine");
+        let path = format!("/directives/{directive}/{verb}");
+        let request = request("POST", &path, None)
+            .header(header::COOKIE, &session)
+            .header(header::CONTENT_TYPE, FORM);
+        world.send(request.body(Body::from(form)).unwrap())
+    };
+    for verb in ["approve", "reject"] {
+        decide(verb, first["id"].as_str().unwrap()).await.is(409);
+    }
+    let id = second["id"].as_str().unwrap();
+    let still = world.get(&format!("/v1/approvals/{id}"), approver).await;
+    assert_eq!(still.body["state"]["status"], "pending");
+    decide("approve", id).await.is(303);
+    let given = world.get(&format!("/v1/approvals/{id}"), approver).await;
+    assert_ne!(given.body["state"]["status"], "pending");
     world.end().await;
 }

@@ -33,7 +33,7 @@ pub(crate) async fn approve(
     let directive = needed(&waiting, "state.request.binding.directive")?;
     let digest = match approve.digest {
         Some(digest) => digest,
-        None => seen(client, directive).await?,
+        None => seen(client, &waiting, directive).await?,
     };
     let mut body = Map::from_iter([("digest".to_owned(), digest.into())]);
     if let Some(reason) = approve.reason {
@@ -45,12 +45,13 @@ pub(crate) async fn approve(
     Ok(())
 }
 
-/// Shows the directive and asks; returns the digest of what was shown.
+/// Shows the directive and what the gate said of it, and asks; returns the
+/// digest of what was shown.
 #[allow(
     clippy::print_stderr,
     reason = "a question to the person at the terminal"
 )]
-async fn seen(client: &Client, directive: &str) -> Result<String, Failure> {
+async fn seen(client: &Client, waiting: &Value, directive: &str) -> Result<String, Failure> {
     let shown = client
         .get(&format!("/v1/directives/{}", escaped(directive)))
         .await?;
@@ -61,6 +62,7 @@ async fn seen(client: &Client, directive: &str) -> Result<String, Failure> {
     }
     let contract = render::at(&shown, "state.contract").unwrap_or(&Value::Null);
     eprintln!("{}", render::thing(contract));
+    eprint!("{}", verdicts(client, waiting).await?);
     eprint!("approve exactly this? type yes: ");
     let mut answer = String::new();
     std::io::stderr()
@@ -72,6 +74,37 @@ async fn seen(client: &Client, directive: &str) -> Result<String, Failure> {
     } else {
         Err(Failure::failed("not approved"))
     }
+}
+
+/// What the gate said where this approval was asked for, a line for each check,
+/// and why a person is asked.
+async fn verdicts(client: &Client, waiting: &Value) -> Result<String, Failure> {
+    let listed = |path: &str| match render::at(waiting, path) {
+        Some(Value::Array(items)) => items.clone(),
+        _ => Vec::new(),
+    };
+    let mut lines = String::new();
+    for id in listed("state.request.binding.verdicts") {
+        let id = id.as_str().unwrap_or_default();
+        let verdict = client.get(&format!("/v1/verdicts/{}", escaped(id))).await?;
+        if let Some(Value::Array(results)) = render::at(&verdict, "state.given.results") {
+            for result in results {
+                lines.push_str(&format!(
+                    "{:<5}  {:<14} {}\n",
+                    render::text(result, "verdict"),
+                    render::text(result, "check"),
+                    render::text(result, "reason"),
+                ));
+            }
+        }
+    }
+    for why in listed("state.request.because") {
+        lines.push_str(&format!(
+            "asked   because {}\n",
+            why.as_str().unwrap_or_default()
+        ));
+    }
+    Ok(lines)
 }
 
 pub(crate) async fn reject(

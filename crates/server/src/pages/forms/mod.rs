@@ -18,8 +18,8 @@ use act::run::{Phase, Resolution};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use gate::Directive;
 use gate::operations::{self, Approve, Decided};
+use gate::{Approval, Directive};
 use kernel::{ApprovalId, Digest, DirectiveId, Refusal, RunId, Unit};
 use serde::Deserialize;
 
@@ -27,6 +27,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Decision {
+    /// The request that was on the page, which is bound to one verdict.
+    pub(crate) approval: ApprovalId,
     /// The digest that was on the page.
     pub(crate) seen: Digest,
     /// Why.
@@ -67,6 +69,17 @@ pub(super) fn awaited(unit: &mut Unit<'_>, id: DirectiveId) -> Result<ApprovalId
     })
 }
 
+/// Refuses a request that is about another directive than the page.
+fn about(unit: &mut Unit<'_>, id: ApprovalId, directive: DirectiveId) -> Result<(), Refusal> {
+    let approval = unit.get::<Approval>(id)?;
+    match approval.request.binding.directive == directive {
+        true => Ok(()),
+        false => Err(Refusal::invalid(format!(
+            "`{id}` is not about `{directive}`"
+        ))),
+    }
+}
+
 pub(crate) async fn approve(
     State(app): State<App>,
     trace: Trace,
@@ -75,14 +88,18 @@ pub(crate) async fn approve(
 ) -> Answer<Response> {
     let directive: DirectiveId = id.parse()?;
     let gate = Gated::of(&app, &form.caller)?;
-    let Decision { seen, reason } = form.fields;
+    let Decision {
+        approval,
+        seen,
+        reason,
+    } = form.fields;
     let reason = written(&reason);
     let done = app
         .ledger()
         .run(app.ctx(&form.caller, trace), move |unit| {
             gate.still(unit)?;
             let env = gate.env();
-            let approval = awaited(unit, directive)?;
+            about(unit, approval, directive)?;
             let reason = reason.clone();
             let asked = Approve {
                 approval,
@@ -111,10 +128,14 @@ pub(crate) async fn reject(
     form: SafeForm<Decision>,
 ) -> Answer<Response> {
     let directive: DirectiveId = id.parse()?;
-    let Decision { seen, reason } = form.fields;
+    let Decision {
+        approval,
+        seen,
+        reason,
+    } = form.fields;
     app.ledger()
         .run(app.ctx(&form.caller, trace), move |unit| {
-            let approval = awaited(unit, directive)?;
+            about(unit, approval, directive)?;
             operations::reject(unit, approval, seen, reason.trim())
         })
         .await?;

@@ -267,7 +267,7 @@ fn decide(frame: &Frame, view: &DirectiveView) -> Markup {
             p { a.button.primary #run-link href={ "/runs/" (text::segment(run)) } { "See the run" } }
         }
         @match (&view.decision, &view.approval) {
-            (Decision::Open, Some(_)) => (decision_forms(frame, view)),
+            (Decision::Open, Some(approval)) => (decision_forms(frame, view, &approval.id)),
             (Decision::Closed(why), _) => p.closed { (text::prose(why)) },
             (Decision::Open, None) => p.closed { "Nobody is asked to decide." },
         }
@@ -320,22 +320,26 @@ fn approval_facts(now: Timestamp, approval: &ApprovalView) -> Markup {
     }
 }
 
-fn decision_forms(frame: &Frame, view: &DirectiveView) -> Markup {
+fn decision_forms(frame: &Frame, view: &DirectiveView, approval: &str) -> Markup {
     let base = format!("/directives/{}", text::segment(&view.id));
+    let shown = html! {
+        input type="hidden" name="approval" value=(approval);
+        input type="hidden" name="seen" value=(view.digest);
+    };
     html! {
         div.bound data-bound=(view.digest) {
             (part::form(frame, &format!("{base}/approve"), "approve", html! {
-                input type="hidden" name="seen" value=(view.digest);
+                (shown)
                 (part::reason_field("approve-reason", "Note", Need::Optional))
                 button.primary.good type="submit" { "Approve" }
             }))
             (part::form(frame, &format!("{base}/reject"), "reject", html! {
-                input type="hidden" name="seen" value=(view.digest);
+                (shown)
                 (part::reason_field("reject-reason", "Why not", Need::Required))
                 button.bad type="submit" { "Reject" }
             }))
             p.hint { "You decide on version " (view.revision) ", digest " (part::id_text(&view.digest))
-                ". If it changes before you press, your decision is refused." }
+                ". If it, or what the gate said of it, changes before you press, your decision is refused." }
         }
     }
 }

@@ -723,7 +723,9 @@ fn a_decision_is_bound_to_what_is_shown() {
     for action in ["approve", "reject"] {
         let form = page.split(&format!("class=\"{action}\"")).nth(1).unwrap();
         let form = form.split("</form>").next().unwrap();
-        assert!(form.contains("name=\"seen\""), "{action}");
+        for bound in ["seen", "approval"] {
+            assert!(form.contains(&format!("name=\"{bound}\"")), "{action}");
+        }
     }
     let closed = DirectiveView {
         decision: Decision::Closed("not you".into()),
