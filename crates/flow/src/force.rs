@@ -200,7 +200,9 @@ impl Control {
     /// nothing.
     ///
     /// # Errors
-    /// Every fault of the pack, or what the ledger refuses.
+    /// Every fault of the pack, budgets that would forget what was used under
+    /// their name, `conflict` when another pack was loaded meanwhile, or what
+    /// the ledger refuses.
     pub async fn load_pack(
         &self,
         ctx: Ctx,
@@ -222,9 +224,21 @@ impl Control {
                 .map(|(path, bytes)| (path.clone(), Digest::of(bytes)))
                 .collect(),
         };
+        self.follow_pack(tenant).await?;
+        let before = self.force().of(tenant).ok();
+        let budgets = pack.rules.budgets.clone();
         let done = self
             .ledger()
-            .run_once(ctx, key, move |unit| record(unit, &loaded, &files))
+            .run_once(ctx, key, move |unit| {
+                if let Some(before) = &before {
+                    still(unit, before)?;
+                    let former = &before.pack.rules.budgets;
+                    budgets
+                        .may_follow(former)
+                        .map_err(|e| e.at("budgets.yaml"))?;
+                }
+                record(unit, &loaded, &files)
+            })
             .await?;
         if let Some(in_force) = recorded(self.ledger().store(), tenant).await? {
             self.force().set(tenant, in_force);

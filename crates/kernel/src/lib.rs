@@ -25,6 +25,7 @@ pub mod refusal;
 pub mod sealed;
 pub mod subject;
 pub mod time;
+pub mod zone;
 
 pub mod aggregate;
 pub mod belief;
@@ -50,3 +51,4 @@ pub use subject::Subject;
 pub use time::{Span, Timestamp};
 pub use unit::{Draft, Held, Reader, Refs, StreamId, Unit};
 pub use verdict::Verdict;
+pub use zone::Zone;

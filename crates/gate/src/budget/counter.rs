@@ -162,7 +162,11 @@ impl Counter {
     /// The id of the counter of a budget for a value of its scope.
     #[must_use]
     pub fn id_of(budget: &Budget, value: &str, now: Timestamp) -> String {
-        format!("{}@{value}@{}", budget.name, budget.period.key(now))
+        format!(
+            "{}@{value}@{}",
+            budget.name,
+            budget.period.key(now, &budget.zone)
+        )
     }
 
     /// Consumed and reserved together.

@@ -30,7 +30,7 @@ pub use reserve::{Ask, Outcome, preview, reserve};
 pub use settle::{Actual, expire, settle};
 
 use crate::contract::CostClass;
-use kernel::{Ratio, Refusal, Timestamp};
+use kernel::{Ratio, Refusal, Timestamp, Zone};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -51,7 +51,8 @@ kernel::names! {
 }
 
 kernel::names! {
-    /// After how long a budget starts anew. Days and months are UTC.
+    /// After how long a budget starts anew. Days and months are those of its
+    /// time zone.
     pub enum Period {
         /// Every day.
         Day = "day",
@@ -65,11 +66,22 @@ kernel::names! {
 impl Period {
     /// The period that holds this instant: `2026-03-01`, `2026-03`, `total`.
     #[must_use]
-    pub fn key(self, at: Timestamp) -> String {
+    pub fn key(self, at: Timestamp, zone: &Zone) -> String {
         match self {
-            Self::Day => at.date(),
-            Self::Month => at.month(),
+            Self::Day => zone.date(at),
+            Self::Month => zone.month(at),
             Self::Total => "total".to_owned(),
+        }
+    }
+
+    /// When the period that holds this instant begins and the next one does;
+    /// `None` for one that never ends.
+    #[must_use]
+    pub fn bounds(self, at: Timestamp, zone: &Zone) -> Option<(Timestamp, Timestamp)> {
+        match self {
+            Self::Day => Some(zone.day(at)),
+            Self::Month => Some(zone.month_of(at)),
+            Self::Total => None,
         }
     }
 }
@@ -111,6 +123,9 @@ pub struct Budget {
     pub scope: Scope,
     /// When it starts anew.
     pub period: Period,
+    /// Where its days and months are: an IANA name, `UTC` when it says none.
+    #[serde(default, skip_serializing_if = "is_utc")]
+    pub zone: Zone,
     /// What is counted.
     pub unit: Measure,
     /// More than this is blocked: `450 EUR` or `10 calls`.
@@ -121,6 +136,10 @@ pub struct Budget {
     /// From this share of the hard cap on there is an alert, once.
     #[serde(default = "alert_at")]
     pub alert_at: Ratio,
+}
+
+fn is_utc(zone: &Zone) -> bool {
+    *zone == Zone::UTC
 }
 
 fn alert_at() -> Ratio {
@@ -171,6 +190,11 @@ impl Budget {
         }
         Ok(())
     }
+
+    /// What of it is part of its identity: under the same name it stays.
+    fn identity(&self) -> (Scope, Period, Measure, &Zone) {
+        (self.scope, self.period, self.unit, &self.zone)
+    }
 }
 
 /// The budgets of a pack, a list.
@@ -201,6 +225,36 @@ impl Book {
                     Refusal::invalid(format!("the name `{}` stands twice", budget.name)).at(place),
                 );
             }
+        }
+        Ok(())
+    }
+
+    /// Checks that it may take the place of another one. A budget that counts
+    /// something else under its old name would begin at nothing, and what was
+    /// used would be forgotten.
+    ///
+    /// # Errors
+    /// The first budget that counts something else than before.
+    pub fn may_follow(&self, before: &Self) -> Result<(), Refusal> {
+        for (at, budget) in self.budgets.iter().enumerate() {
+            let former = before.budgets.iter().find(|b| b.name == budget.name);
+            let Some(former) = former.filter(|f| f.identity() != budget.identity()) else {
+                continue;
+            };
+            let said = |b: &Budget| {
+                format!(
+                    "`{}` by `{}` and `{}` in `{}`",
+                    b.unit, b.scope, b.period, b.zone
+                )
+            };
+            return Err(Refusal::invalid(format!(
+                "`{}` counted {} and would now count {}, so that what was used is forgotten",
+                budget.name,
+                said(former),
+                said(budget)
+            ))
+            .hint("keep scope, period, unit and zone, or give the new budget another name")
+            .at(format!("[{at}]")));
         }
         Ok(())
     }

@@ -182,7 +182,7 @@ fn declare(unit: &mut Unit<'_>, budget: &Budget, line: &Line, ask: &Ask) -> Resu
             budget: budget.name.clone(),
             scope: budget.scope,
             value: value(budget.scope, ask),
-            period: budget.period.key(unit.ctx().now),
+            period: budget.period.key(unit.ctx().now, &budget.zone),
             terms,
         }),
         // A budget whose unit changed under its old name is blocked, not

@@ -2,6 +2,7 @@
 //! of everything.
 
 mod model;
+mod periods;
 
 use super::*;
 use kernel::aggregate::{Fold, Stamp, State};
@@ -157,6 +158,7 @@ fn budget(name: &str, scope: Scope, period: Period, hard: &str) -> Budget {
         hard,
         soft: None,
         alert_at: alert_at(),
+        zone: Zone::UTC,
     }
 }
 
