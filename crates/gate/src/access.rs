@@ -49,6 +49,8 @@ kernel::names! {
         RunRead = "run.read",
         /// See budgets.
         BudgetRead = "budget.read",
+        /// Set aside and settle what a call outside of writ costs.
+        BudgetSpend = "budget.spend",
         /// See whether a kill switch is engaged.
         KillRead = "kill.read",
         /// Engage a kill switch.

@@ -56,6 +56,9 @@ pub async fn budgets(control: &Loop, tenant: TenantId) {
             let (reserved, consumed) = sums.entry(line.counter.clone()).or_insert((zero, zero));
             let charged = match (&reservation.charge, line.amount) {
                 (Some(charge), Amount::Money(_)) => Amount::Money(charge.amount),
+                (Some(charge), Amount::Tokens(_)) => {
+                    charge.tokens.map_or(line.amount, Amount::Tokens)
+                }
                 (_, amount) => amount,
             };
             let (sum, amount) = match reservation.status {

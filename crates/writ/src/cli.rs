@@ -5,7 +5,7 @@ mod nouns;
 mod signing;
 
 pub(crate) use archive::{ArchiveAt, ArchiveCommand, Target, Trusted};
-pub(crate) use nouns::{Key, Pack, Principal, Session, Tenant};
+pub(crate) use nouns::{Budget, Key, Pack, Principal, Session, Tenant};
 pub(crate) use signing::{Checkpoints, ExportBundle, LogKey, Prove, Verify, VerifyBundle, Witness};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -139,6 +139,11 @@ pub(crate) enum Command {
     },
     /// Rebuild states from the ledger and compare
     Replay(Replay),
+    /// Set aside and settle what a call outside of writ costs
+    Budget {
+        #[command(subcommand)]
+        command: Budget,
+    },
     /// Session state: what an agent keeps between its turns
     Session {
         #[command(subcommand)]

@@ -17,7 +17,7 @@ use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
 use client::Client;
 use commands::{
-    Json, archive, backup, decide, identity, kill, ledger, pack, personal, read, session,
+    Json, archive, backup, budget, decide, identity, kill, ledger, pack, personal, read, session,
 };
 use failure::Failure;
 use std::process::ExitCode;
@@ -91,6 +91,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
             Box::pin(archive::run(client, output, &at, command)).await
         }
         Command::Replay(replay) => ledger::replayed(client, output, replay).await,
+        Command::Budget { command } => budget::run(client, output, command).await,
         Command::Session { command } => session::run(client, output, command).await,
         Command::Pack { command } => pack::run(client, output, command).await,
         Command::Tenant { command } => identity::tenant(client, output, command).await,

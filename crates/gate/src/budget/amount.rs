@@ -1,17 +1,19 @@
-//! What a budget counts: exact money, or calls. Written `12.50 EUR` and
-//! `3 calls`.
+//! What a budget counts: exact money, calls, or tokens of a model. Written
+//! `12.50 EUR`, `3 calls` and `1000 tokens`.
 
 use kernel::{Money, Ratio, Refusal};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
-/// An amount of money or a number of calls.
+/// An amount of money, or a number of calls or of tokens.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Amount {
     /// Money.
     Money(Money),
     /// Calls.
     Calls(u64),
+    /// Tokens of a model.
+    Tokens(u64),
 }
 
 impl Amount {
@@ -21,6 +23,7 @@ impl Amount {
         match self {
             Self::Money(money) => Self::Money(Money::zero(money.currency())),
             Self::Calls(_) => Self::Calls(0),
+            Self::Tokens(_) => Self::Tokens(0),
         }
     }
     /// Whether it is nothing.
@@ -28,15 +31,16 @@ impl Amount {
     pub fn is_zero(&self) -> bool {
         match self {
             Self::Money(money) => money.is_zero(),
-            Self::Calls(calls) => *calls == 0,
+            Self::Calls(count) | Self::Tokens(count) => *count == 0,
         }
     }
-    /// Whether the two can be added: both calls, or money of one currency.
+    /// Whether the two can be added: both calls, both tokens, or money of one
+    /// currency.
     #[must_use]
     pub fn same_unit(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Money(a), Self::Money(b)) => a.currency() == b.currency(),
-            (Self::Calls(_), Self::Calls(_)) => true,
+            (Self::Calls(_), Self::Calls(_)) | (Self::Tokens(_), Self::Tokens(_)) => true,
             _ => false,
         }
     }
@@ -46,12 +50,12 @@ impl Amount {
     /// # Errors
     /// When the units differ or the sum has no exact form.
     pub fn plus(&self, other: &Self) -> Result<Self, Refusal> {
+        let too_large = || Refusal::invalid(format!("`{self}` plus `{other}` is too large"));
+        let sum = |a: &u64, b: &u64| a.checked_add(*b).ok_or_else(too_large);
         match (self, other) {
             (Self::Money(a), Self::Money(b)) => a.plus(b).map(Self::Money),
-            (Self::Calls(a), Self::Calls(b)) => a
-                .checked_add(*b)
-                .map(Self::Calls)
-                .ok_or_else(|| Refusal::invalid(format!("`{self}` plus `{other}` is too large"))),
+            (Self::Calls(a), Self::Calls(b)) => sum(a, b).map(Self::Calls),
+            (Self::Tokens(a), Self::Tokens(b)) => sum(a, b).map(Self::Tokens),
             _ => Err(self.differs(other)),
         }
     }
@@ -69,6 +73,7 @@ impl Amount {
         match (self, other) {
             (Self::Money(a), Self::Money(b)) => a.minus(b).map(Self::Money),
             (Self::Calls(a), Self::Calls(b)) => Ok(Self::Calls(a.saturating_sub(*b))),
+            (Self::Tokens(a), Self::Tokens(b)) => Ok(Self::Tokens(a.saturating_sub(*b))),
             _ => Err(self.differs(other)),
         }
     }
@@ -80,7 +85,7 @@ impl Amount {
     pub fn exceeds(&self, other: &Self) -> Result<bool, Refusal> {
         match (self, other) {
             (Self::Money(a), Self::Money(b)) => a.exceeds(b),
-            (Self::Calls(a), Self::Calls(b)) => Ok(a > b),
+            (Self::Calls(a), Self::Calls(b)) | (Self::Tokens(a), Self::Tokens(b)) => Ok(a > b),
             _ => Err(self.differs(other)),
         }
     }
@@ -97,7 +102,7 @@ impl Amount {
                 let reached = used_scaled.zip(cap_scaled).is_none_or(|(u, c)| u >= c);
                 !used.is_zero() && reached
             }
-            (Self::Calls(used), Self::Calls(cap)) => {
+            (Self::Calls(used), Self::Calls(cap)) | (Self::Tokens(used), Self::Tokens(cap)) => {
                 let used_scaled = u128::from(*used) * u128::from(whole);
                 *used > 0 && used_scaled >= u128::from(*cap) * u128::from(share.ppm())
             }
@@ -110,20 +115,25 @@ impl Amount {
     }
 
     fn parse(text: &str) -> Result<Self, Refusal> {
-        let calls = text.strip_suffix("calls").or(text.strip_suffix("call"));
-        match calls {
-            None => Money::parse(text, None).map(Self::Money),
-            Some(number) => number
-                .trim_end()
-                .parse()
-                .ok()
+        type Count = (&'static str, &'static str, fn(u64) -> Amount);
+        let counts: [Count; 2] = [
+            ("calls", "call", Self::Calls),
+            ("tokens", "token", Self::Tokens),
+        ];
+        for (many, one, make) in counts {
+            let Some(number) = text.strip_suffix(many).or(text.strip_suffix(one)) else {
+                continue;
+            };
+            let count = number.trim_end().parse().ok();
+            return count
                 .filter(|_| number.starts_with(|c: char| c.is_ascii_digit()))
-                .map(Self::Calls)
+                .map(make)
                 .ok_or_else(|| {
-                    Refusal::invalid(format!("`{text}` is not a number of calls"))
-                        .hint("write for example `10 calls`")
-                }),
+                    Refusal::invalid(format!("`{text}` is not a number of {many}"))
+                        .hint(format!("write for example `10 {many}`"))
+                });
         }
+        Money::parse(text, None).map(Self::Money)
     }
 }
 
@@ -133,6 +143,8 @@ impl fmt::Display for Amount {
             Self::Money(money) => write!(f, "{money}"),
             Self::Calls(1) => f.write_str("1 call"),
             Self::Calls(calls) => write!(f, "{calls} calls"),
+            Self::Tokens(1) => f.write_str("1 token"),
+            Self::Tokens(tokens) => write!(f, "{tokens} tokens"),
         }
     }
 }

@@ -54,10 +54,10 @@ pub(super) fn assess<'b>(
     let mut lines: Vec<(&Budget, Line)> = Vec::new();
     let mut seen = BTreeSet::new();
     for budget in &book.budgets {
-        if !budget.unit.counts(ask.cost_class) {
+        let (Some(value), Some(amount)) = (value(budget.scope, ask), amount(budget, ask)) else {
             continue;
-        }
-        let mut line = line(unit, budget, ask)?;
+        };
+        let mut line = line(unit, budget, &value, amount)?;
         if !seen.insert(line.counter.clone()) {
             line.verdict = Verdict::Block;
             line.reason = format!("budget `{}` stands twice in the book", budget.name);
@@ -96,24 +96,35 @@ fn general_fault(lines: &[(&Budget, Line)], ask: &Ask) -> Option<String> {
     if lines.is_empty() {
         return Some("no budget covers this, and without a budget nothing is spent".to_owned());
     }
-    let pays = lines.iter().any(|(b, _)| b.unit == Measure::Money);
-    (!pays && !ask.amount.is_zero()).then(|| {
-        format!(
+    let covers = |unit| lines.iter().any(|(b, _)| b.unit == unit);
+    if !covers(Measure::Money) && !ask.amount.is_zero() {
+        return Some(format!(
             "no budget of money covers this, so `{}` cannot be spent",
             ask.amount
-        )
-    })
+        ));
+    }
+    None
 }
 
-fn line(unit: &mut Unit<'_>, budget: &Budget, ask: &Ask) -> Result<Line, Refusal> {
-    let id = Counter::id_of(budget, &value(budget.scope, ask), unit.ctx().now);
+/// What a budget counts of an ask; `None` when nothing.
+fn amount(budget: &Budget, ask: &Ask) -> Option<Amount> {
+    match budget.unit {
+        Measure::Money => Some(Amount::Money(ask.amount)),
+        Measure::Tokens => (ask.tokens > 0).then_some(Amount::Tokens(ask.tokens)),
+        calls => calls.counts(ask.cost_class).then_some(Amount::Calls(1)),
+    }
+}
+
+fn line(
+    unit: &mut Unit<'_>,
+    budget: &Budget,
+    value: &str,
+    amount: Amount,
+) -> Result<Line, Refusal> {
+    let id = Counter::id_of(budget, value, unit.ctx().now);
     let before = match unit.find::<Counter>(&id)? {
         Some(counter) => counter.used()?,
         None => budget.hard.zero(),
-    };
-    let amount = match budget.unit {
-        Measure::Money => Amount::Money(ask.amount),
-        _ => Amount::Calls(1),
     };
     let mut line = Line {
         counter: id,
@@ -167,13 +178,15 @@ fn line(unit: &mut Unit<'_>, budget: &Budget, ask: &Ask) -> Result<Line, Refusal
     Ok(line)
 }
 
-/// Under which value of a scope an ask is counted.
-pub(super) fn value(scope: Scope, ask: &Ask) -> String {
+/// Under which value of a scope an ask is counted; `None` when under none.
+pub(super) fn value(scope: Scope, ask: &Ask) -> Option<String> {
     match scope {
-        Scope::Tenant => "tenant".to_owned(),
-        Scope::Subject => ask.subject.to_string(),
-        Scope::Tool => ask.tool.clone(),
-        Scope::Agent => ask.agent.to_string(),
-        Scope::Directive => ask.directive.to_string(),
+        Scope::Tenant => Some("tenant".to_owned()),
+        Scope::Subject => ask.subject.as_ref().map(ToString::to_string),
+        Scope::Tool => Some(ask.tool.clone()),
+        Scope::Agent => Some(ask.agent.to_string()),
+        Scope::Directive => ask.directive.map(|id| id.to_string()),
+        Scope::Provider => ask.model.as_ref().map(|m| m.provider.clone()),
+        Scope::Model => ask.model.as_ref().map(ToString::to_string),
     }
 }

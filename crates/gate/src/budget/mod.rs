@@ -13,6 +13,7 @@
 mod amount;
 mod assess;
 mod counter;
+mod outside;
 mod reservation;
 mod reserve;
 mod settle;
@@ -23,10 +24,11 @@ mod tests;
 pub use amount::Amount;
 pub use assess::Line;
 pub use counter::{Counter, CounterEvent, Standing, Terms};
+pub use outside::{Call, LEASE_MAX, extend, release_call, reserve_call, settle_call};
 pub use reservation::{
     Basis, Charge, LIFECYCLE, Reservation, ReservationEvent, ReservationStatus, ReservationTrigger,
 };
-pub use reserve::{Ask, Outcome, preview, reserve};
+pub use reserve::{Ask, Model, Outcome, preview, reserve};
 pub use settle::{Actual, expire, settle};
 
 use crate::contract::CostClass;
@@ -47,6 +49,10 @@ kernel::names! {
         Agent = "agent",
         /// Each directive.
         Directive = "directive",
+        /// Each provider of models.
+        Provider = "provider",
+        /// Each model, `PROVIDER/MODEL`.
+        Model = "model",
     }
 }
 
@@ -91,6 +97,8 @@ kernel::names! {
     pub enum Measure {
         /// Money.
         Money = "money",
+        /// Tokens of models.
+        Tokens = "tokens",
         /// Operations of cost class CHEAP.
         CheapCalls = "calls.CHEAP",
         /// Operations of cost class MEDIUM.
@@ -105,7 +113,7 @@ impl Measure {
     #[must_use]
     pub fn counts(self, class: CostClass) -> bool {
         match self {
-            Self::Money => true,
+            Self::Money | Self::Tokens => true,
             Self::CheapCalls => class == CostClass::Cheap,
             Self::MediumCalls => class == CostClass::Medium,
             Self::ExpensiveCalls => class == CostClass::Expensive,
@@ -128,7 +136,7 @@ pub struct Budget {
     pub zone: Zone,
     /// What is counted.
     pub unit: Measure,
-    /// More than this is blocked: `450 EUR` or `10 calls`.
+    /// More than this is blocked: `450 EUR`, `10 calls` or `1000 tokens`.
     pub hard: Amount,
     /// More than this is warned of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -168,12 +176,17 @@ impl Budget {
             return Err(Refusal::invalid(format!("`{}` is not a name", self.name))
                 .hint("begin with a lower-case letter and use letters, digits, `_` and `-`"));
         }
-        if matches!(self.hard, Amount::Money(_)) != (self.unit == Measure::Money) {
+        let fits = match self.hard {
+            Amount::Money(_) => self.unit == Measure::Money,
+            Amount::Tokens(_) => self.unit == Measure::Tokens,
+            Amount::Calls(_) => !matches!(self.unit, Measure::Money | Measure::Tokens),
+        };
+        if !fits {
             return Err(Refusal::invalid(format!(
                 "`{}` is not an amount of `{}`",
                 self.hard, self.unit
             ))
-            .hint("write `450 EUR` for money and `10 calls` for calls")
+            .hint("write `450 EUR` for money, `10 calls` for calls, `1000 tokens` for tokens")
             .at("hard"));
         }
         if let Some(soft) = self.soft

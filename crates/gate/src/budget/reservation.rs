@@ -66,6 +66,9 @@ pub struct Charge {
     pub amount: Money,
     /// On what ground.
     pub basis: Basis,
+    /// How many tokens, where they were reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
 }
 
 /// It was set aside.
@@ -96,6 +99,14 @@ pub struct Refused {
     pub findings: Vec<Line>,
 }
 
+/// It is held for longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extended {
+    /// Until when now.
+    pub until: Timestamp,
+}
+
 /// It was given back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,6 +119,8 @@ kernel::events! {
         Held(Held) = "reservation.held" in Budget,
         /// It was blocked.
         Refused(Refused) = "reservation.refused" in Budget,
+        /// It is held for longer.
+        Extended(Extended) = "reservation.extended" in Budget,
         /// It was settled.
         Settled(Charge) = "reservation.settled" in Budget,
         /// It was given back.
@@ -199,6 +212,15 @@ impl Aggregate for Reservation {
                 &refused.reason,
                 &refused.findings,
             )),
+            (Some(state), ReservationEvent::Extended(extended)) => match state.status {
+                ReservationStatus::Held => Ok(Self {
+                    until: Some(extended.until),
+                    ..state
+                }),
+                _ => Err(Impossible::new(
+                    "a reservation is extended while it is held",
+                )),
+            },
             (Some(state), ReservationEvent::Settled(charge)) => Ok(Self {
                 charge: Some(*charge),
                 ..state.close(ReservationTrigger::Settle)?
@@ -223,8 +245,8 @@ impl Aggregate for Reservation {
 
     fn refs(&self) -> Refs {
         Refs {
-            subject: Some(self.ask.subject.clone()),
-            directive: Some(self.ask.directive),
+            subject: self.ask.subject.clone(),
+            directive: self.ask.directive,
             snapshot: None,
         }
     }

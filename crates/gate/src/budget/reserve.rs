@@ -9,6 +9,7 @@ use kernel::{
     Actor, DirectiveId, Money, Refusal, ReservationId, Span, Subject, Unit, Verdict, limits,
 };
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What is to be set aside, for what and for whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,10 +21,10 @@ pub struct Ask {
     pub amount: Money,
     /// How costly the operation is.
     pub cost_class: CostClass,
-    /// The directive.
-    pub directive: DirectiveId,
-    /// The subject.
-    pub subject: Subject,
+    /// The directive, where it is for one.
+    pub directive: Option<DirectiveId>,
+    /// The subject, where there is one.
+    pub subject: Option<Subject>,
     /// The tool (module).
     pub tool: String,
     /// Who acts.
@@ -32,6 +33,39 @@ pub struct Ask {
     pub lease: Span,
     /// Why it is worth it; EXPENSIVE operations need it.
     pub justification: Option<String>,
+    /// The model that is called, where one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Model>,
+    /// The most tokens that it can take; 0 when it takes none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tokens: u64,
+    /// Whether a caller outside of writ holds it, and settles it itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outside: bool,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands it by reference"
+)]
+fn is_zero(tokens: &u64) -> bool {
+    *tokens == 0
+}
+
+/// A model of a provider, written `PROVIDER/MODEL`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Who provides it.
+    pub provider: String,
+    /// Its name there.
+    pub name: String,
+}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.provider, self.name)
+    }
 }
 
 /// The answer.
@@ -90,6 +124,16 @@ fn check(ask: &Ask) -> Result<(), Refusal> {
     }
     if ask.tool.is_empty() || ask.tool.len() > limits::NAME_BYTES_MAX {
         return Err(Refusal::invalid(format!("`{}` is not a tool", ask.tool)).at("tool"));
+    }
+    if let Some(model) = &ask.model {
+        for (place, name) in [("provider", &model.provider), ("model", &model.name)] {
+            // An `@` parts a counter's name from its period.
+            let fits = !name.is_empty() && name.len() <= limits::NAME_BYTES_MAX;
+            if !fits || name.chars().any(|c| c.is_control() || c == '@') {
+                let said = format!("`{}` is no name", name.escape_debug());
+                return Err(Refusal::invalid(said).at(place));
+            }
+        }
     }
     let text = ask.justification.as_deref().unwrap_or_default();
     if text.len() > limits::TEXT_BYTES_MAX {
@@ -181,7 +225,7 @@ fn declare(unit: &mut Unit<'_>, budget: &Budget, line: &Line, ask: &Ask) -> Resu
         None => CounterEvent::Opened(Opened {
             budget: budget.name.clone(),
             scope: budget.scope,
-            value: value(budget.scope, ask),
+            value: value(budget.scope, ask).unwrap_or_default(),
             period: budget.period.key(unit.ctx().now, &budget.zone),
             terms,
         }),

@@ -15,8 +15,11 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actual {
     /// This much. Counted in full, also when it is more than was reserved;
-    /// what is over is recorded as `budget.overran`.
+    /// what is over is recorded as `budget.overran`. Tokens that were set
+    /// aside count as used.
     Known(Money),
+    /// This much, and this many tokens.
+    Metered(Money, u64),
     /// Nobody knows: charged as reserved, never as nothing.
     Unknown,
     /// Nothing happened: what was reserved is given back.
@@ -41,12 +44,14 @@ pub fn settle(
     let (trigger, charge) = match actual {
         Actual::Nothing => (ReservationTrigger::Release, None),
         Actual::Unknown => (ReservationTrigger::Settle, Some(as_reserved(&reservation))),
-        Actual::Known(amount) => {
-            // Refuses a currency that the counters could not take.
-            amount.plus(&reservation.ask.amount)?;
-            let basis = Basis::Reported;
-            (ReservationTrigger::Settle, Some(Charge { amount, basis }))
-        }
+        Actual::Known(amount) => (
+            ReservationTrigger::Settle,
+            Some(reported(&reservation, amount, None)?),
+        ),
+        Actual::Metered(amount, tokens) => (
+            ReservationTrigger::Settle,
+            Some(reported(&reservation, amount, Some(tokens))?),
+        ),
     };
     LIFECYCLE.next(reservation.status, trigger)?;
     let event = match charge {
@@ -61,7 +66,7 @@ pub fn settle(
                 let event = CounterEvent::Released(moved(id, line));
                 unit.record::<Counter>(&line.counter, event)?;
             }
-            Some(charge) => charge_to(unit, id, line, charge.amount)?,
+            Some(charge) => charge_to(unit, id, line, charge)?,
         }
     }
     unit.caused_by(cause);
@@ -105,7 +110,22 @@ fn as_reserved(reservation: &Reservation) -> Charge {
     Charge {
         amount: reservation.ask.amount,
         basis: Basis::Reserved,
+        tokens: None,
     }
+}
+
+fn reported(
+    reservation: &Reservation,
+    amount: Money,
+    tokens: Option<u64>,
+) -> Result<Charge, Refusal> {
+    // Refuses a currency that the counters could not take.
+    amount.plus(&reservation.ask.amount)?;
+    Ok(Charge {
+        amount,
+        basis: Basis::Reported,
+        tokens,
+    })
 }
 
 fn moved(reservation: ReservationId, line: &Line) -> Moved {
@@ -119,10 +139,11 @@ fn charge_to(
     unit: &mut Unit<'_>,
     reservation: ReservationId,
     line: &Line,
-    cost: Money,
+    charge: Charge,
 ) -> Result<(), Refusal> {
     let charged = match line.amount {
-        Amount::Money(_) => Amount::Money(cost),
+        Amount::Money(_) => Amount::Money(charge.amount),
+        Amount::Tokens(_) => charge.tokens.map_or(line.amount, Amount::Tokens),
         // The call was made, whatever it cost.
         Amount::Calls(_) => line.amount,
     };

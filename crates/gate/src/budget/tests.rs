@@ -2,6 +2,7 @@
 //! of everything.
 
 mod model;
+mod outside;
 mod periods;
 
 use super::*;
@@ -17,12 +18,25 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// A ledger in memory: states, and the entries that made them.
-#[derive(Default)]
 struct Ledger {
+    /// Who acts.
+    actor: Actor,
     states: BTreeMap<StreamId, (u64, Arc<dyn State>)>,
     entries: Vec<(Timestamp, Draft)>,
     now: i64,
     seed: u128,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            actor: Actor::system("test"),
+            states: BTreeMap::new(),
+            entries: Vec::new(),
+            now: 0,
+            seed: 0,
+        }
+    }
 }
 
 impl Reader for Ledger {
@@ -47,7 +61,7 @@ impl Ledger {
         Ctx::new(
             TenantId(Uuid::nil()),
             self.at(),
-            Actor::system("test"),
+            self.actor.clone(),
             TraceId::new(1).unwrap(),
             self.seed,
         )
@@ -136,12 +150,15 @@ fn ask(number: u128, amount: &str) -> Ask {
         reservation: rsv(number),
         amount: money(amount),
         cost_class: CostClass::Medium,
-        directive: DirectiveId(Uuid::from_u128(7)),
-        subject: Subject::parse("service/checkout").unwrap(),
+        directive: Some(DirectiveId(Uuid::from_u128(7))),
+        subject: Some(Subject::parse("service/checkout").unwrap()),
         tool: "http.request".to_owned(),
         agent: Actor::new(PrincipalKind::Agent, "prn_1"),
         lease: Span::from_secs(60),
         justification: None,
+        model: None,
+        tokens: 0,
+        outside: false,
     }
 }
 
@@ -154,6 +171,7 @@ fn budget(name: &str, scope: Scope, period: Period, hard: &str) -> Budget {
         unit: match hard {
             Amount::Money(_) => Measure::Money,
             Amount::Calls(_) => Measure::MediumCalls,
+            Amount::Tokens(_) => Measure::Tokens,
         },
         hard,
         soft: None,
@@ -239,8 +257,8 @@ fn what_is_recorded() {
             .all(|(_, d)| d.causation == Some(held))
     );
     let refs = &ledger.entries[0].1.refs;
-    assert_eq!(refs.subject, Some(ask(1, "5 EUR").subject));
-    assert_eq!(refs.directive, Some(ask(1, "5 EUR").directive));
+    assert_eq!(refs.subject, ask(1, "5 EUR").subject);
+    assert_eq!(refs.directive, ask(1, "5 EUR").directive);
 
     ledger.reserve(&book, ask(2, "3 EUR"));
     let second = [
@@ -793,6 +811,7 @@ fn impossible_events_are_refused() {
     let charge = Charge {
         amount: money("1 EUR"),
         basis: Basis::Reserved,
+        tokens: None,
     };
     assert!(Reservation::evolve(None, &ReservationEvent::Settled(charge), &stamp).is_err());
 }

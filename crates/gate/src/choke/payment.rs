@@ -93,14 +93,17 @@ fn ask(
         reservation,
         amount,
         cost_class: class,
-        directive: directive.id,
-        subject: subject.clone(),
+        directive: Some(directive.id),
+        subject: Some(subject.clone()),
         tool: tool.to_owned(),
         agent: contract.issued_by.clone(),
         // Runs survive a crash and find their reservation again, so it is held
         // as long as they may last.
         lease: directive.expires_at.since(unit.ctx().now).max(LEASE_MIN),
         justification: contract.justification().map(str::to_owned),
+        model: None,
+        tokens: 0,
+        outside: false,
     })
 }
 

@@ -217,7 +217,7 @@ fn check_permit(world: &World, id: DirectiveId, permit: &Permit) {
         assert_eq!(stopped, None);
     }
     let held = world.see::<Reservation>(permit.reservation()).unwrap();
-    assert_eq!((held.status(), held.ask.directive), ("held", id));
+    assert_eq!((held.status(), held.ask.directive), ("held", Some(id)));
     let record = world.see::<crate::PermitRecord>(permit.id()).unwrap();
     for verdict in &record.issued.verdicts {
         assert!(

@@ -5,6 +5,7 @@ pub mod table;
 
 mod approvals;
 mod archive;
+mod budgets;
 mod checkpoints;
 mod directives;
 mod events;
@@ -35,6 +36,7 @@ pub fn rows() -> Vec<Route> {
         directives::rows(),
         approvals::rows(),
         runs::rows(),
+        budgets::rows(),
         kill::rows(),
         ledger::rows(),
         checkpoints::rows(),

@@ -1,26 +1,24 @@
-//! Runs, and what they spend: budgets and reservations.
+//! Runs, and what became of their steps.
 
 use super::documents::{FILTERS, PAGING, readable};
 use super::table::{Gives, Guard, Route};
 use crate::app::App;
-use crate::auth::Caller;
 use crate::http::problem::Answer;
 use crate::http::{Command, Place};
 use act::Run;
 use act::run::{Phase, Resolution};
-use axum::Json;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use gate::access::Permission;
 use kernel::RunId;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 
 pub(super) fn rows() -> Vec<Route> {
     let run = Guard::Own(Permission::RunRead);
     let control = Guard::Own(Permission::DirectiveControl);
-    let budget = Guard::Own(Permission::BudgetRead);
     let listed = |row: Route| {
         row.parameters(&PAGING)
             .parameters(&FILTERS)
@@ -36,51 +34,12 @@ pub(super) fn rows() -> Vec<Route> {
             resolve,
         )
         .body::<Resolve>(),
-        Route::get(
-            "/v1/budgets",
-            budget,
-            "the budgets of the pack in force",
-            book,
-        ),
-        listed(Route::get(
-            "/v1/budget-counters",
-            budget,
-            "what is consumed and reserved",
-            counters::list,
-        )),
-        Route::get(
-            "/v1/budget-counters/{*id}",
-            budget,
-            "one counter",
-            counters::get,
-        )
-        .gives(Gives::Resource),
-        listed(Route::get(
-            "/v1/reservations",
-            budget,
-            "reservations",
-            reservations::list,
-        )),
-        Route::get(
-            "/v1/reservations/{id}",
-            budget,
-            "one reservation",
-            reservations::get,
-        )
-        .gives(Gives::Resource),
     ]
 }
 
 mod stored {
     super::readable!("run");
 }
-mod counters {
-    super::readable!("budget");
-}
-mod reservations {
-    super::readable!("reservation");
-}
-
 /// A person's word on a step whose result is unknown.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -118,9 +77,4 @@ async fn resolve(
         Ok(json!({"run": id, "status": run.status}))
     });
     Ok(done.await?.into_response())
-}
-
-async fn book(State(app): State<App>, caller: Caller) -> Answer<Json<Value>> {
-    let in_force = app.control().in_force(caller.tenant())?;
-    Ok(Json(json!({"items": in_force.pack.rules.budgets})))
 }

@@ -24,7 +24,7 @@ fn holders(permission: Permission) -> &'static [Role] {
         KillRelease | PersonalErase | KeyringRotate => &[Admin],
         SignalIngest => &[Admin, Source],
         IncidentManage | DirectiveControl | KillEngage => &[Admin, Operator],
-        DirectivePropose | SessionWrite => &[Admin, Operator, Agent],
+        DirectivePropose | SessionWrite | BudgetSpend => &[Admin, Operator, Agent],
         ApprovalDecide => &[Admin, Approver],
         TenantCreate => &[],
     }

@@ -7,6 +7,7 @@ mod pack;
 mod archive;
 mod authorisation;
 mod bad_input;
+mod budgets;
 mod checkpoints;
 mod commands;
 mod control_loop;

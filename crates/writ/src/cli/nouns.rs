@@ -1,4 +1,4 @@
-//! Packs, sessions, tenants, principals and keys.
+//! Packs, budgets, sessions, tenants, principals and keys.
 
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -26,6 +26,39 @@ pub(crate) enum Pack {
     Load {
         /// The directory
         directory: PathBuf,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Budget {
+    /// Set aside what a call may cost
+    Reserve {
+        /// The file with the call in JSON; `-` for standard input
+        file: PathBuf,
+    },
+    /// Say what a call cost; without a cost it counts as set aside
+    Settle {
+        /// The reservation
+        id: String,
+        /// How much, for example `0.75 EUR`
+        #[arg(long)]
+        cost: Option<String>,
+        /// How many tokens
+        #[arg(long)]
+        tokens: Option<u64>,
+    },
+    /// Give back what was set aside: the call was not made
+    Release {
+        /// The reservation
+        id: String,
+    },
+    /// Hold it for longer
+    Extend {
+        /// The reservation
+        id: String,
+        /// From now on, for example `2m`; an hour at most
+        #[arg(long)]
+        lease: String,
     },
 }
 

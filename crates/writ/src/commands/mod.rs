@@ -3,6 +3,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod backup;
+pub(crate) mod budget;
 pub(crate) mod bundle;
 pub(crate) mod decide;
 pub(crate) mod export;

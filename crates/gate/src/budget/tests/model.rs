@@ -61,6 +61,7 @@ fn counters_are_sums(ledger: &Ledger) {
             let sum = sums.entry(line.counter.clone()).or_insert(zero);
             let charged = found.charge.map(|charge| match line.amount {
                 Amount::Money(_) => Amount::Money(charge.amount),
+                Amount::Tokens(_) => charge.tokens.map_or(line.amount, Amount::Tokens),
                 Amount::Calls(_) => line.amount,
             });
             match (found.status, charged) {
@@ -105,7 +106,7 @@ proptest! {
                     let asking = Ask {
                         amount: cents(cost),
                         tool: format!("tool{tool}"),
-                        subject: Subject::parse(&format!("service/s{subject}")).unwrap(),
+                        subject: Subject::parse(&format!("service/s{subject}")).ok(),
                         lease: Span::from_secs(lease),
                         ..ask(asked, "0 EUR")
                     };

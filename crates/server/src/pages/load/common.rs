@@ -111,10 +111,11 @@ pub(super) fn share(part: &Amount, cap: &Amount) -> u32 {
                 .and_then(|s| s.checked_div(cap.amount()))
                 .and_then(|s| u32::try_from(s.trunc()).ok())
         }
-        (Amount::Calls(part), Amount::Calls(cap)) => part
-            .checked_mul(1_000)
-            .and_then(|s| s.checked_div(*cap))
-            .and_then(|s| u32::try_from(s).ok()),
+        (Amount::Calls(part), Amount::Calls(cap)) | (Amount::Tokens(part), Amount::Tokens(cap)) => {
+            part.checked_mul(1_000)
+                .and_then(|s| s.checked_div(*cap))
+                .and_then(|s| u32::try_from(s).ok())
+        }
         _ => None,
     };
     match thousandths {
