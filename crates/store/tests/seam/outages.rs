@@ -1,23 +1,19 @@
 //! A server that goes away: what was acknowledged is there afterwards, nothing
 //! that was not asked for is, and everything goes on without a person.
 
-use crate::commands::{Counter, add, ctx, is_whole};
+use crate::commands::is_whole;
 use crate::proxy::{Fate, Proxy};
-use crate::stores::{Kind, Place, tenant};
+use crate::stores::{Kind, Place};
 use kernel::Code;
+use ledger::Ledger;
 use ledger::request::Key;
-use ledger::{Ledger, Registry, Settings};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use store::Postgres;
+use testkit::counter::{Counter, add, ctx, ledger, tenant};
 use testkit::{Dice, PostgresServer, eventually};
-
-fn ledger(store: Arc<dyn ledger::Store>) -> Ledger {
-    let registry = Registry::new([kernel::aggregate::Fold::of::<Counter>()]);
-    Ledger::open(store, registry, Settings::default()).unwrap()
-}
 
 /// One writer under load: commands with keys, each asked again until it is
 /// answered. Returns what was answered, by key.
@@ -32,7 +28,7 @@ async fn write(ledger: Ledger, writer: u64, stop: Arc<AtomicBool>) -> BTreeMap<u
             let key = Some(Key::new("service:load", &name, digest).unwrap());
             let done = ledger.run_once(ctx(tenant(1)), key, move |unit| {
                 add(unit, "hot", 1)?;
-                add(unit, &format!("own-{writer}"), 1)
+                add(unit, format!("own-{writer}"), 1)
             });
             match done.await {
                 Ok(committed) => {
