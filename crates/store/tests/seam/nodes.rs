@@ -68,7 +68,7 @@ pub(crate) async fn writers_race_for_heads_and_nothing_is_lost(place: &Place) {
 }
 
 /// Two ledgers over the same logs, where the store lets there be two.
-async fn two(place: &Place) -> [Ledger; 2] {
+pub(crate) async fn two(place: &Place) -> [Ledger; 2] {
     let first = place.ledger().await;
     let second = if place.is_shared() {
         place.ledger().await
