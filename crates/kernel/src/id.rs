@@ -8,7 +8,7 @@ use std::fmt;
 use uuid::Uuid;
 
 macro_rules! common {
-    ($name:ident, $prefix:literal) => {
+    ($name:ident, $prefix:literal, $digits:literal) => {
         impl $name {
             /// What stands before the underscore in the text form.
             pub const PREFIX: &'static str = $prefix;
@@ -22,8 +22,12 @@ macro_rules! common {
             type Err = Refusal;
             fn from_str(text: &str) -> Result<Self, Refusal> {
                 Self::parse(text).ok_or_else(|| {
-                    Refusal::invalid(format!("`{text}` is not a {} id", stringify!($name)))
-                        .hint(format!("it begins with `{}_`", $prefix))
+                    Refusal::invalid(format!(
+                        "`{text}` is not {}: expected `{}_` and {} lower-case hex digits",
+                        noun(stringify!($name)),
+                        $prefix,
+                        $digits
+                    ))
                 })
             }
         }
@@ -65,7 +69,7 @@ macro_rules! uuid_ids {
                 write!(f, concat!($prefix, "_{}"), self.0.as_simple())
             }
         }
-        common!($name, $prefix);
+        common!($name, $prefix, 32);
     )+
     /// Prefix and name of every UUID id, for documents and tests.
     pub const UUID_IDS: &[(&str, &str)] = &[$(($prefix, stringify!($name))),+];
@@ -92,7 +96,7 @@ macro_rules! derived_ids {
                 write!(f, concat!($prefix, "_{}"), self.0)
             }
         }
-        common!($name, $prefix);
+        common!($name, $prefix, 64);
     )+
     /// Prefix and name of every derived id, for documents and tests.
     pub const DERIVED_IDS: &[(&str, &str)] = &[$(($prefix, stringify!($name))),+];
@@ -141,6 +145,16 @@ derived_ids! {
     VerdictId = "vrd",
 }
 
+/// What an id of this type is called in a message: `DataKeyId`, `a data key id`.
+fn noun(type_name: &str) -> String {
+    let words = crate::names::words(type_name);
+    let article = match words.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        true => "an",
+        false => "a",
+    };
+    format!("{article} {words}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +166,28 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), count);
+    }
+
+    #[track_caller]
+    fn refused<I: std::str::FromStr<Err = Refusal>>(text: &str, expected: &str) {
+        let refusal = text.parse::<I>().err().map(|refusal| refusal.message);
+        assert_eq!(refusal.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn what_is_no_id_is_told_what_one_looks_like() {
+        refused::<TenantId>(
+            "ten_1",
+            "`ten_1` is not a tenant id: expected `ten_` and 32 lower-case hex digits",
+        );
+        refused::<DataKeyId>(
+            "",
+            "`` is not a data key id: expected `dky_` and 32 lower-case hex digits",
+        );
+        refused::<IncidentId>(
+            "inc_AB",
+            "`inc_AB` is not an incident id: expected `inc_` and 64 lower-case hex digits",
+        );
     }
 
     #[test]

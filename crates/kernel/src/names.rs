@@ -70,8 +70,21 @@ pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The refusal for a text that names no variant; used by [`names!`].
 #[must_use]
-pub fn unknown<N: Name>(text: &str, noun: &str) -> crate::Refusal {
+pub fn unknown<N: Name>(text: &str, type_name: &str) -> crate::Refusal {
     let known: Vec<_> = N::ALL.iter().map(|v| v.name()).collect();
+    let noun = words(type_name);
     crate::Refusal::invalid(format!("unknown {noun} `{text}`"))
         .hint(format!("use one of: {}", known.join(", ")))
+}
+
+/// The name of a type as words: `OutcomeStatus`, `outcome status`.
+pub(crate) fn words(type_name: &str) -> String {
+    let mut words = String::new();
+    for letter in type_name.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
 }

@@ -3,11 +3,13 @@
 
 use crate::app::App;
 use crate::auth::{self, Caller, Identified, Via};
+use crate::http::command;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
 use crate::http::trace::Matched;
-use crate::routes::table::{Facts, Guard, Posting, Verb};
+use crate::routes::table::{Facts, Guard, Matching, Posting, Verb};
 use axum::extract::{Request, State};
+use axum::http::header;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -98,6 +100,9 @@ async fn admit(watch: &Watch, request: &Parts) -> Result<Option<Caller>, Problem
             Some(caller)
         }
     };
+    if facts.matching == Matching::Nothing && request.headers.contains_key(header::IF_MATCH) {
+        return Err(command::meaningless());
+    }
     let names: Vec<_> = facts.parameters.iter().map(|p| p.name).collect();
     Query::read(&request.uri)?.only(&names)?;
     Ok(caller)

@@ -2,7 +2,7 @@
 //! operation, and there is no other.
 
 use crate::http::problem::{Kind, Written};
-use crate::routes::table::{Facts, Gives, Guard, Posting, Repeating, Verb};
+use crate::routes::table::{Facts, Gives, Guard, Matching, Posting, Repeating, Verb};
 use crate::routes::{self};
 use kernel::names::Name;
 use serde_json::{Map, Value, json};
@@ -126,15 +126,15 @@ fn operation(facts: &Facts) -> Value {
             "description": p.about, "schema": {"type": "string"},
         })
     }));
-    let changes = facts.verb == Verb::Post && facts.posting == Posting::Header;
-    if changes && !matches!(facts.guard, Guard::Source | Guard::Open) {
+    if is_command(facts) {
         let once = (
             "Idempotency-Key",
             "the request is done once per key, for ever",
         );
         let once = (facts.repeating == Repeating::Once).then_some(once);
         let version = ("If-Match", "the version that the resource must have");
-        for (name, about) in once.into_iter().chain([version]) {
+        let version = (facts.matching == Matching::Version).then_some(version);
+        for (name, about) in once.into_iter().chain(version) {
             parameters.push(json!({
                 "name": name, "in": "header", "required": false,
                 "description": about, "schema": {"type": "string"},
@@ -174,6 +174,13 @@ fn operation(facts: &Facts) -> Value {
         object.insert("requestBody".into(), body);
     }
     operation
+}
+
+/// Whether somebody who is known changes state with it.
+fn is_command(facts: &Facts) -> bool {
+    facts.verb == Verb::Post
+        && facts.posting == Posting::Header
+        && !matches!(facts.guard, Guard::Source | Guard::Open)
 }
 
 /// The names of what varies in a path.
@@ -262,12 +269,10 @@ fn problems(facts: &Facts) -> Vec<Kind> {
         kinds.push(Kind::NotFound);
     }
     if facts.verb == Verb::Post {
-        kinds.extend([
-            Kind::Conflict,
-            Kind::PreconditionFailed,
-            Kind::TooLong,
-            Kind::UnsupportedMediaType,
-        ]);
+        kinds.extend([Kind::Conflict, Kind::TooLong, Kind::UnsupportedMediaType]);
+    }
+    if is_command(facts) && facts.matching == Matching::Version {
+        kinds.push(Kind::PreconditionFailed);
     }
     kinds
 }

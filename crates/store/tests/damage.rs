@@ -2,44 +2,16 @@
 //! indexes and in current states: a check says so, or
 //! nothing that can be read has changed.
 
-use kernel::{Actor, Aggregate, Ctx, Impossible, Stamp, TenantId, Timestamp, TraceId};
+use kernel::TenantId;
 use ledger::store::StoreFault;
-use ledger::{EntryQuery, Ledger, Registry, Settings, Store, replay, verify};
-use serde::{Deserialize, Serialize};
+use ledger::{EntryQuery, Store, replay, verify};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::Sqlite;
 use store::sqlite::FILE_NAME;
+use testkit::counter::{self, add, registry, seeded, tenant};
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Added {
-    by: u64,
-}
-kernel::events! {
-    /// What happens to a counter.
-    pub enum CounterEvent { Added(Added) = "counter.added" in System }
-}
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Counter {
-    total: u64,
-}
-impl Aggregate for Counter {
-    const KIND: &'static str = "counter";
-    type Event = CounterEvent;
-    fn evolve(state: Option<Self>, event: &CounterEvent, _: &Stamp) -> Result<Self, Impossible> {
-        let CounterEvent::Added(added) = event;
-        Ok(Self {
-            total: state.map_or(0, |s| s.total) + added.by,
-        })
-    }
-    fn status(&self) -> &'static str {
-        "counting"
-    }
-}
-
-const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(
-    0x0000_0000_0000_7000_8000_0000_0000_0001,
-));
+const TENANT: TenantId = tenant(1);
 /// Commits of the store that is damaged.
 const COMMITS: u64 = 40;
 /// Entries of each: together more than two full tiles.
@@ -47,23 +19,15 @@ const ENTRIES: u64 = 15;
 const HEADER_BYTES: usize = 32;
 const FRAME_BYTES: usize = 24 + 4096;
 
-fn registry() -> Registry {
-    Registry::new([kernel::aggregate::Fold::of::<Counter>()])
-}
-
 /// A store as a killed process leaves it: the main file and its log.
 async fn killed() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let store = Arc::new(Sqlite::open(&directory.path().join("live")).unwrap());
-    let ledger = Ledger::open(store, registry(), Settings::default()).unwrap();
+    let ledger = counter::ledger(store);
     for n in 0..COMMITS {
-        let now = Timestamp::from_micros(1_770_000_000_000_000);
-        let trace = TraceId::new(5).unwrap();
-        let ctx = Ctx::new(TENANT, now, Actor::system("test"), trace, u128::from(n));
-        let done = ledger.run(ctx, move |unit| {
+        let done = ledger.run(seeded(TENANT, n), move |unit| {
             for step in 0..ENTRIES {
-                let event = CounterEvent::Added(Added { by: n });
-                unit.record::<Counter>(step % 7, event)?;
+                add(unit, step % 7, n)?;
             }
             Ok(())
         });

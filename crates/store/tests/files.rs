@@ -2,61 +2,22 @@
 //! acknowledged that the next start would not find, readiness says so, and
 //! when they are back the same process goes on.
 
-use kernel::{Actor, Aggregate, Code, Ctx, Impossible, Stamp, TenantId, Timestamp, TraceId};
-use ledger::{Ledger, Registry, Settings, verify};
-use serde::{Deserialize, Serialize};
+use kernel::{Code, TenantId};
+use ledger::{Ledger, verify};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use store::Sqlite;
 use store::sqlite::FILE_NAME;
+use testkit::counter::{self, ctx, tenant};
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Added {
-    by: u64,
-}
-kernel::events! {
-    /// What happens to a counter.
-    pub enum CounterEvent { Added(Added) = "counter.added" in System }
-}
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Counter {
-    total: u64,
-}
-impl Aggregate for Counter {
-    const KIND: &'static str = "counter";
-    type Event = CounterEvent;
-    fn evolve(state: Option<Self>, event: &CounterEvent, _: &Stamp) -> Result<Self, Impossible> {
-        let CounterEvent::Added(added) = event;
-        Ok(Self {
-            total: state.map_or(0, |s| s.total) + added.by,
-        })
-    }
-    fn status(&self) -> &'static str {
-        "counting"
-    }
-}
-
-const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(
-    0x0000_0000_0000_7000_8000_0000_0000_0001,
-));
+const TENANT: TenantId = tenant(1);
 
 fn open(directory: &Path) -> Ledger {
-    let store = Arc::new(Sqlite::open(directory).unwrap());
-    let registry = Registry::new([kernel::aggregate::Fold::of::<Counter>()]);
-    Ledger::open(store, registry, Settings::default()).unwrap()
+    counter::ledger(Arc::new(Sqlite::open(directory).unwrap()))
 }
 
 async fn add(ledger: &Ledger) -> Result<u64, kernel::Refusal> {
-    static SEED: AtomicU64 = AtomicU64::new(1);
-    let seed = u128::from(SEED.fetch_add(1, Ordering::Relaxed));
-    let now = Timestamp::from_micros(1_770_000_000_000_000);
-    let trace = TraceId::new(5).unwrap();
-    let ctx = Ctx::new(TENANT, now, Actor::system("test"), trace, seed);
-    let done = ledger.run(ctx, |unit| {
-        let event = CounterEvent::Added(Added { by: 1 });
-        Ok(unit.record::<Counter>("a", event)?.1.total)
-    });
+    let done = ledger.run(ctx(TENANT), |unit| counter::add(unit, "a", 1));
     done.await.map(|committed| committed.answer)
 }
 

@@ -2,85 +2,14 @@
 //! and which refuses changes, and in which each damage is named. What every
 //! store must do is tested in `seam`.
 
-use kernel::{Actor, Aggregate, Ctx, Impossible, Stamp, TenantId, Timestamp, TraceId, Unit};
-use ledger::{EntryQuery, Ledger, Registry, Settings, replay, verify};
-use serde::{Deserialize, Serialize};
+use ledger::{EntryQuery, Ledger, replay, verify};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use store::Sqlite;
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Added {
-    by: u64,
-}
-kernel::events! {
-    /// What happens to a counter.
-    pub enum CounterEvent { Added(Added) = "counter.added" in System }
-}
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Counter {
-    total: u64,
-}
-impl Aggregate for Counter {
-    const KIND: &'static str = "counter";
-    type Event = CounterEvent;
-    fn evolve(state: Option<Self>, event: &CounterEvent, _: &Stamp) -> Result<Self, Impossible> {
-        let CounterEvent::Added(added) = event;
-        Ok(Self {
-            total: state.map_or(0, |s| s.total) + added.by,
-        })
-    }
-    fn status(&self) -> &'static str {
-        "counting"
-    }
-    fn due(&self) -> Option<Timestamp> {
-        (self.total == 13).then_some(Timestamp::EPOCH)
-    }
-}
-
-fn registry() -> Registry {
-    Registry::new([kernel::aggregate::Fold::of::<Counter>()])
-}
+use testkit::counter::{self, add, ctx, registry, sqlite_let_go, tenant};
 
 fn open(directory: &Path) -> Ledger {
-    let store = Arc::new(Sqlite::open(directory).unwrap());
-    Ledger::open(store, registry(), Settings::default()).unwrap()
-}
-
-fn tenant(n: u8) -> TenantId {
-    format!("ten_000000000000700080000000000000{n:02x}")
-        .parse()
-        .unwrap()
-}
-
-fn ctx(tenant: TenantId) -> Ctx {
-    static SEED: AtomicU64 = AtomicU64::new(1);
-    let seed = SEED.fetch_add(1, Ordering::Relaxed);
-    let now = Timestamp::from_micros(1_770_000_000_000_000);
-    Ctx::new(
-        tenant,
-        now,
-        Actor::system("test"),
-        TraceId::new(5).unwrap(),
-        u128::from(seed),
-    )
-}
-
-fn add(unit: &mut Unit<'_>, id: &str, by: u64) -> Result<u64, kernel::Refusal> {
-    let event = CounterEvent::Added(Added { by });
-    Ok(unit.record::<Counter>(id, event)?.1.total)
-}
-
-async fn wait_for_lock(directory: &Path) -> Ledger {
-    // The committer's thread lets go of the store when its last handle is gone.
-    for _ in 0..500 {
-        if let Ok(store) = Sqlite::open(directory) {
-            return Ledger::open(Arc::new(store), registry(), Settings::default()).unwrap();
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("the store was not let go");
+    counter::ledger(Arc::new(Sqlite::open(directory).unwrap()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,7 +23,7 @@ async fn the_database_refuses_changes_and_verification_names_those_made_behind_i
             .unwrap();
     }
     drop(ledger);
-    drop(wait_for_lock(directory.path()).await);
+    drop(sqlite_let_go(directory.path()).await);
     let path = directory.path().join(store::sqlite::FILE_NAME);
     let raw = rusqlite::Connection::open(&path).unwrap();
     for sql in [
@@ -152,7 +81,7 @@ async fn a_name_that_was_changed_is_found_at_the_first_entry_that_carries_it() {
             done.unwrap();
         }
         drop(ledger);
-        drop(wait_for_lock(directory.path()).await);
+        drop(sqlite_let_go(directory.path()).await);
         let raw = rusqlite::Connection::open(directory.path().join(store::sqlite::FILE_NAME));
         let raw = raw.unwrap();
         raw.execute_batch(
@@ -175,7 +104,7 @@ async fn one_flipped_byte_in_the_file_is_found_wherever_an_entry_stands() {
     for n in 0..300_u64 {
         ledger
             .run(ctx(tenant(1)), move |unit| {
-                add(unit, &format!("c{}", n % 7), n)
+                add(unit, format!("c{}", n % 7), n)
             })
             .await
             .unwrap();
@@ -190,7 +119,7 @@ async fn one_flipped_byte_in_the_file_is_found_wherever_an_entry_stands() {
     };
     let all = entries(ledger.store()).await;
     drop(ledger);
-    drop(wait_for_lock(directory.path()).await);
+    drop(sqlite_let_go(directory.path()).await);
     let path = directory.path().join(store::sqlite::FILE_NAME);
     rusqlite::Connection::open(&path)
         .unwrap()
@@ -238,7 +167,7 @@ async fn a_cut_tail_and_a_forged_state_are_found() {
             .unwrap();
     }
     drop(ledger);
-    drop(wait_for_lock(directory.path()).await);
+    drop(sqlite_let_go(directory.path()).await);
     let path = directory.path().join(store::sqlite::FILE_NAME);
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.execute("UPDATE documents SET body = '{\"total\":11}'", [])

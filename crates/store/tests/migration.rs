@@ -2,94 +2,12 @@
 //! state as it was, its tree grows on, and an entry that was changed in it is
 //! still named.
 
-use kernel::{Actor, Aggregate, Ctx, Impossible, Stamp, TenantId, Timestamp, TraceId, Unit};
-use ledger::{EntryQuery, Ledger, Registry, Settings, replay, verify};
+use kernel::{TenantId, Timestamp};
+use ledger::{EntryQuery, Ledger, replay, verify};
 use rusqlite::Connection;
-use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use store::Sqlite;
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Added {
-    by: u64,
-}
-kernel::events! {
-    /// What happens to a counter.
-    pub enum CounterEvent { Added(Added) = "counter.added" in System }
-}
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Counter {
-    total: u64,
-}
-impl Aggregate for Counter {
-    const KIND: &'static str = "counter";
-    type Event = CounterEvent;
-    fn evolve(state: Option<Self>, event: &CounterEvent, _: &Stamp) -> Result<Self, Impossible> {
-        let CounterEvent::Added(added) = event;
-        Ok(Self {
-            total: state.map_or(0, |s| s.total) + added.by,
-        })
-    }
-    fn status(&self) -> &'static str {
-        "counting"
-    }
-    fn refs(&self) -> kernel::unit::Refs {
-        kernel::unit::Refs {
-            subject: kernel::Subject::parse("service/checkout").ok(),
-            directive: "dir_00000000000070008000000000000003".parse().ok(),
-            snapshot: Some(kernel::SnapshotId(kernel::Digest::of(b"snapshot"))),
-        }
-    }
-    fn due(&self) -> Option<Timestamp> {
-        (self.total == 13).then_some(Timestamp::EPOCH)
-    }
-}
-
-fn registry() -> Registry {
-    Registry::new([kernel::aggregate::Fold::of::<Counter>()])
-}
-
-fn open(directory: &Path) -> Ledger {
-    let store = Arc::new(Sqlite::open(directory).unwrap());
-    Ledger::open(store, registry(), Settings::default()).unwrap()
-}
-
-fn tenant(n: u8) -> TenantId {
-    format!("ten_000000000000700080000000000000{n:02x}")
-        .parse()
-        .unwrap()
-}
-
-fn ctx(tenant: TenantId) -> Ctx {
-    static SEED: AtomicU64 = AtomicU64::new(1);
-    let seed = SEED.fetch_add(1, Ordering::Relaxed);
-    let now = Timestamp::from_micros(1_770_000_000_000_000);
-    Ctx::new(
-        tenant,
-        now,
-        Actor::system("test"),
-        TraceId::new(5).unwrap(),
-        u128::from(seed),
-    )
-}
-
-fn add(unit: &mut Unit<'_>, id: &str, by: u64) -> Result<u64, kernel::Refusal> {
-    let event = CounterEvent::Added(Added { by });
-    Ok(unit.record::<Counter>(id, event)?.1.total)
-}
-
-async fn wait_for_lock(directory: &Path) -> Ledger {
-    // The committer's thread lets go of the store when its last handle is gone.
-    for _ in 0..500 {
-        if let Ok(store) = Sqlite::open(directory) {
-            return Ledger::open(Arc::new(store), registry(), Settings::default()).unwrap();
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("the store was not let go");
-}
+use testkit::counter::{self, add, ctx, sqlite_let_go, tenant};
 
 /// Writes the rows of this directory's file as the first version had them.
 fn as_version_1(directory: &Path) {
@@ -127,17 +45,17 @@ fn as_version_1(directory: &Path) {
 /// A directory with the logs of two tenants.
 async fn filled() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let ledger = open(directory.path());
+    let ledger = counter::ledger(sqlite_let_go(directory.path()).await);
     for n in 0..600_u64 {
         let which = tenant(if n % 3 == 2 { 2 } else { 1 });
         let done = ledger.run(ctx(which), move |unit| {
             unit.keep_object(vec![7; 10]);
-            add(unit, &format!("c{}", n % 7), n)
+            add(unit, format!("c{}", n % 7), n)
         });
         done.await.unwrap();
     }
     drop(ledger);
-    drop(wait_for_lock(directory.path()).await);
+    drop(sqlite_let_go(directory.path()).await);
     directory
 }
 
@@ -166,15 +84,15 @@ async fn everything(ledger: &Ledger, which: TenantId) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_version_1_is_as_it_was_and_grows_on() {
     let directory = filled().await;
-    let ledger = wait_for_lock(directory.path()).await;
+    let ledger = counter::ledger(sqlite_let_go(directory.path()).await);
     let mut before = Vec::new();
     for which in [tenant(1), tenant(2)] {
         before.push(everything(&ledger, which).await);
     }
     drop(ledger);
-    drop(wait_for_lock(directory.path()).await);
+    drop(sqlite_let_go(directory.path()).await);
     as_version_1(directory.path());
-    let ledger = wait_for_lock(directory.path()).await;
+    let ledger = counter::ledger(sqlite_let_go(directory.path()).await);
     for (which, before) in [tenant(1), tenant(2)].into_iter().zip(before) {
         assert_eq!(everything(&ledger, which).await, before);
         for n in 0..200 {

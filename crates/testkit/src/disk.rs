@@ -36,6 +36,8 @@ pub(crate) struct Disk {
     pub(crate) shared: Option<tokio::sync::watch::Sender<u64>>,
     /// Logs that only the handle of this number may append to.
     pub(crate) claims: BTreeMap<TenantId, u64>,
+    /// How often logs were claimed.
+    pub(crate) claimed: u64,
     pub(crate) handles: u64,
 }
 

@@ -85,6 +85,29 @@ impl World {
         store: Arc<dyn Store>,
         http: Arc<dyn Http>,
     ) -> Result<Control, Refusal> {
+        let modules = act::builtin::registry(&Self::outside())?;
+        self.control_with(store, http, modules).await
+    }
+
+    /// What modules may reach of the outside.
+    #[must_use]
+    pub fn outside() -> HttpSettings {
+        HttpSettings {
+            hosts_allowed: vec![sample::HOST.to_owned()],
+            private_ranges_allowed: Vec::new(),
+        }
+    }
+
+    /// The same with other modules.
+    ///
+    /// # Errors
+    /// When storage does not answer.
+    pub async fn control_with(
+        &self,
+        store: Arc<dyn Store>,
+        http: Arc<dyn Http>,
+        modules: act::Registry,
+    ) -> Result<Control, Refusal> {
         let ledger = Ledger::open(store, flow::registry(), Settings::default())?;
         let ports = Ports {
             act: act::Ports {
@@ -97,10 +120,6 @@ impl World {
             cache: self.cache.clone(),
             keyring: self.keyring.clone(),
         };
-        let modules = act::builtin::registry(&HttpSettings {
-            hosts_allowed: vec![sample::HOST.to_owned()],
-            private_ranges_allowed: Vec::new(),
-        })?;
         Control::open(ledger, ports, modules).await
     }
 }

@@ -18,6 +18,7 @@ mod private;
 mod secrets;
 
 pub mod alerts;
+pub mod counter;
 pub mod personal;
 pub mod sample;
 

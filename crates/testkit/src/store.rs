@@ -139,6 +139,11 @@ impl MemoryStore {
     pub fn appends(&self) -> u64 {
         self.disk().appends
     }
+    /// How often logs of the disk were claimed.
+    #[must_use]
+    pub fn claimed(&self) -> u64 {
+        self.disk().claimed
+    }
 
     /// The disk, when it answers.
     fn ask(&self) -> Result<MutexGuard<'_, Disk>, StoreFault> {
@@ -205,7 +210,9 @@ impl Store for MemoryStore {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let claimed = tenants.iter().map(|tenant| (*tenant, number));
-        self.disk().claims.extend(claimed);
+        let mut disk = self.disk();
+        disk.claims.extend(claimed);
+        disk.claimed += u64::from(!tenants.is_empty());
         Ok(())
     }
     async fn head(&self, tenant: TenantId) -> Result<Head, StoreFault> {

@@ -1,65 +1,21 @@
 //! Groups of commands: the next one is decided while one is being written, and
 //! when that fails, what was decided on it is decided again.
 
-use kernel::aggregate::Fold;
-use kernel::{Actor, Aggregate, Ctx, Impossible, Stamp, TenantId, Timestamp, TraceId};
-use ledger::{Ledger, Registry, Settings, Store, replay, verify};
-use serde::{Deserialize, Serialize};
+use ledger::{Ledger, Store, replay, verify};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use testkit::MemoryStore;
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Added {
-    by: u64,
-}
-kernel::events! {
-    /// What happens to a counter.
-    pub(crate) enum CounterEvent { Added(Added) = "counter.added" in System }
-}
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Counter {
-    total: u64,
-}
-impl Aggregate for Counter {
-    const KIND: &'static str = "counter";
-    type Event = CounterEvent;
-    fn evolve(state: Option<Self>, event: &CounterEvent, _: &Stamp) -> Result<Self, Impossible> {
-        let CounterEvent::Added(added) = event;
-        Ok(Self {
-            total: state.map_or(0, |s| s.total) + added.by,
-        })
-    }
-    fn status(&self) -> &'static str {
-        "counting"
-    }
-}
-
-fn tenant() -> TenantId {
-    TenantId(uuid::Uuid::from_u128(7))
-}
-
-fn ctx(seed: u64) -> Ctx {
-    let trace = TraceId::new(1).unwrap();
-    Ctx::new(
-        tenant(),
-        Timestamp::EPOCH,
-        Actor::system("test"),
-        trace,
-        u128::from(seed),
-    )
-}
+use testkit::counter::{self, Counter, add, seeded, tenant};
 
 /// Adds one, and answers with the total; a refusal above the bound says what
 /// the total was.
 async fn add_below(ledger: Ledger, seed: u64, bound: u64) -> Result<u64, kernel::Refusal> {
-    let done = ledger.run(ctx(seed), move |unit| {
+    let done = ledger.run(seeded(tenant(1), seed), move |unit| {
         let total = unit.find::<Counter>("one")?.map_or(0, |c| c.total);
         if total >= bound {
             return Err(kernel::Refusal::blocked(total.to_string()));
         }
-        let added = CounterEvent::Added(Added { by: 1 });
-        Ok(unit.record::<Counter>("one", added)?.1.total)
+        add(unit, "one", 1)
     });
     done.await.map(|committed| committed.answer)
 }
@@ -81,8 +37,7 @@ async fn what_was_decided_on_a_group_that_failed_is_decided_again() {
     ] {
         let store = MemoryStore::new();
         store.be_slow(Duration::from_millis(4));
-        let registry = Registry::new([Fold::of::<Counter>()]);
-        let ledger = Ledger::open(store.clone(), registry, Settings::default()).unwrap();
+        let ledger = counter::ledger(store.clone());
         let mut tasks = Vec::new();
         for n in 0..240_u64 {
             if n % 40 == 20 {
@@ -106,7 +61,7 @@ async fn what_was_decided_on_a_group_that_failed_is_decided_again() {
                 Err(_) => failed += 1,
             }
         }
-        let entries = store.head(tenant()).await.unwrap().seq;
+        let entries = store.head(tenant(1)).await.unwrap().seq;
         let context = format!("seed {seed}, {fault:?}: {entries} entries, {failed} failed");
         assert!(failed > 0, "{context}");
         match fault {
@@ -122,9 +77,11 @@ async fn what_was_decided_on_a_group_that_failed_is_decided_again() {
             assert_eq!(refusal.message, bound.to_string(), "{context}");
             assert_eq!(entries, bound, "{context}");
         }
-        let verified = verify::log(ledger.store(), tenant(), |_| ()).await.unwrap();
+        let verified = verify::log(ledger.store(), tenant(1), |_| ())
+            .await
+            .unwrap();
         assert!(verified.is_intact(), "{context}: {verified:?}");
-        let replayed = replay::log(ledger.store(), ledger.registry(), tenant(), |_| ()).await;
+        let replayed = replay::log(ledger.store(), ledger.registry(), tenant(1), |_| ()).await;
         assert!(replayed.unwrap().is_equal(), "{context}");
     }
 }

@@ -14,6 +14,7 @@ mod golden;
 mod groups;
 mod nodes;
 mod order;
+mod outcomes;
 mod personal;
 mod rewritten;
 mod sealing;

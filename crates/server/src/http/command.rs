@@ -254,7 +254,8 @@ impl<T: Send + Sync + 'static> Command<T> {
     }
 }
 
-fn meaningless() -> Problem {
+/// Of `If-Match` where no resource is meant.
+pub(crate) fn meaningless() -> Problem {
     Problem::new(Kind::Invalid, "`If-Match` has no meaning on this route")
 }
 

@@ -33,6 +33,7 @@ pub(super) fn rows() -> Vec<Route> {
             "seal what is new, store it locked, and read it back",
             run,
         )
+        .unversioned()
         .lane(Lane::Slow),
     ]
 }

@@ -57,6 +57,7 @@ pub(super) fn rows() -> Vec<Route> {
             "sign a checkpoint now, if there is news",
             sign_now,
         )
+        .unversioned()
         .body::<Nothing>(),
         Route::get(
             "/v1/ledger/proofs/inclusion",
@@ -79,6 +80,7 @@ pub(super) fn rows() -> Vec<Route> {
             "make a new key that signs from now on",
             rotate,
         )
+        .unversioned()
         .body::<Because>(),
     ]
 }

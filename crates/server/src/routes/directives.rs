@@ -36,6 +36,7 @@ pub(super) fn rows() -> Vec<Route> {
             "write a directive and ask for it",
             create,
         )
+        .unversioned()
         .body::<NewDirective>()
         .creates(),
         Route::get("/v1/directives/{id}", read, "one directive", stored::get)

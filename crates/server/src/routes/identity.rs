@@ -42,6 +42,7 @@ pub(super) fn rows() -> Vec<Route> {
             "found a tenant with its first admin",
             create_tenant,
         )
+        .unversioned()
         .body::<FoundTenant>()
         .creates(),
         Route::get("/v1/tenants/{id}", tenant, "one tenant", get_tenant).gives(Gives::Resource),
@@ -50,6 +51,7 @@ pub(super) fn rows() -> Vec<Route> {
             .parameters(&FILTERS)
             .gives(Gives::Page),
         Route::post("/v1/principals", manage, "create a principal", create)
+            .unversioned()
             .body::<CreatePrincipal>()
             .creates(),
         Route::get("/v1/principals/{id}", see, "one principal", principals::get)
@@ -78,6 +80,7 @@ pub(super) fn rows() -> Vec<Route> {
             "issue a key; its token is shown once",
             issue,
         )
+        .unversioned()
         .body::<IssueKey>()
         .creates(),
         Route::get(

@@ -25,6 +25,7 @@ pub(super) fn rows() -> Vec<Route> {
     vec![
         Route::get("/v1/packs/active", read, "the pack in force", active),
         Route::post("/v1/packs/check", load, "name every fault of a pack", check)
+            .unversioned()
             .body::<PackFiles>(),
         Route::post(
             "/v1/packs/diff",
@@ -32,8 +33,11 @@ pub(super) fn rows() -> Vec<Route> {
             "what loading a pack would change",
             diff,
         )
+        .unversioned()
         .body::<PackFiles>(),
-        Route::post("/v1/packs/load", load, "load a pack", self::load).body::<PackFiles>(),
+        Route::post("/v1/packs/load", load, "load a pack", self::load)
+            .unversioned()
+            .body::<PackFiles>(),
     ]
 }
 

@@ -57,6 +57,7 @@ pub(super) fn rows() -> Vec<Route> {
             "show what is sealed in a thing; recorded",
             self::open,
         )
+        .unversioned()
         .each_time()
         .body::<Open>(),
         Route::get(
@@ -74,6 +75,7 @@ pub(super) fn rows() -> Vec<Route> {
             "renew the tenant key, or the key of one subject",
             self::rotate,
         )
+        .unversioned()
         .body::<Rotate>(),
     ]
 }

@@ -47,7 +47,8 @@ pub(super) fn rows() -> Vec<Route> {
             write,
             "compare the stored state of a session with its SHA-256",
             verify,
-        ),
+        )
+        .unversioned(),
         Route::get(
             "/v1/session-cache",
             read,

@@ -58,6 +58,15 @@ pub enum Repeating {
     EachTime,
 }
 
+/// What the header `If-Match` does to a posted command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matching {
+    /// The resource must have the version that it names.
+    Version,
+    /// The header is refused: there is no resource that it could speak of.
+    Nothing,
+}
+
 /// What a route's answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gives {
@@ -114,6 +123,8 @@ pub struct Facts {
     pub posting: Posting,
     /// What an idempotency key does to it.
     pub repeating: Repeating,
+    /// What a version to match does to it.
+    pub matching: Matching,
     /// What it is for, in a few words.
     pub summary: &'static str,
     /// The parameters of its query; others are refused.
@@ -148,6 +159,7 @@ impl Route {
                 lane: Lane::Ordinary,
                 posting: Posting::Header,
                 repeating: Repeating::Once,
+                matching: Matching::Version,
                 summary,
                 parameters: Vec::new(),
                 body: None,
@@ -192,6 +204,12 @@ impl Route {
     #[must_use]
     pub fn each_time(mut self) -> Self {
         self.facts.repeating = Repeating::EachTime;
+        self
+    }
+    /// The same, refusing a version to match.
+    #[must_use]
+    pub fn unversioned(mut self) -> Self {
+        self.facts.matching = Matching::Nothing;
         self
     }
     /// The same with these parameters.

@@ -1,20 +1,17 @@
 //! The OpenAPI document: 3.1, whole, and consistent in itself.
 
-use crate::harness::{World, request};
+use crate::authorisation::{body_for, things};
+use crate::harness::{Reply, World, request};
 use axum::body::Body;
-use serde_json::Value;
-use server::routes::{Gives, Guard, Verb};
+use kernel::Role::Admin;
+use serde_json::{Value, json};
+use server::routes::{Facts, Gives, Guard, Verb};
 use std::collections::BTreeSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_document_has_every_route_and_no_other() {
     let world = World::new().await;
-    let request = request("GET", "/openapi.json", None);
-    let document = world
-        .send(request.body(Body::empty()).unwrap())
-        .await
-        .is(200)
-        .body;
+    let document = document(&world).await;
     assert_eq!(document["openapi"], "3.1.0");
     let mut listed = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -46,17 +43,10 @@ async fn the_document_has_every_route_and_no_other() {
         }
     }
     // The one command that refuses the header is the one that does not list it.
-    let posts = rows.iter().filter(|row| {
-        let source = matches!(row.facts.guard, Guard::Source | Guard::Open);
-        row.facts.verb == Verb::Post && row.facts.gives != Gives::Html && !source
-    });
-    let unlisted = posts.filter(|row| {
-        let operation = &document["paths"][&row.facts.path.replace("{*", "{")]["post"];
-        !operation["parameters"]
-            .to_string()
-            .contains("Idempotency-Key")
-    });
-    let unlisted: Vec<&str> = unlisted.map(|row| row.facts.path).collect();
+    let unlisted = commands().into_iter().map(|facts| facts.path);
+    let unlisted: Vec<&str> = unlisted
+        .filter(|path| !lists(&document, path, "Idempotency-Key"))
+        .collect();
     assert_eq!(unlisted, ["/v1/personal/open"]);
     let mut ids = BTreeSet::new();
     walk(&document, &mut |value| {
@@ -71,6 +61,74 @@ async fn the_document_has_every_route_and_no_other() {
             );
         }
     });
+    world.end().await;
+}
+
+/// The document, as everybody gets it.
+async fn document(world: &World) -> Value {
+    let request = request("GET", "/openapi.json", None);
+    let request = request.body(Body::empty()).unwrap();
+    world.send(request).await.is(200).body
+}
+
+/// The routes by which somebody who is known changes state.
+fn commands() -> Vec<Facts> {
+    let facts = server::routes::rows().into_iter().map(|row| row.facts);
+    let posts = facts.filter(|facts| {
+        let is_known = !matches!(facts.guard, Guard::Source | Guard::Open);
+        facts.verb == Verb::Post && facts.gives != Gives::Html && is_known
+    });
+    posts.collect()
+}
+
+/// Whether the document lists this header for a posted command.
+fn lists(document: &Value, path: &str, header: &str) -> bool {
+    let parameters = &document["paths"][path]["post"]["parameters"];
+    let parameters = parameters.as_array().unwrap().iter();
+    let mut headers = parameters.filter(|parameter| parameter["in"] == "header");
+    headers.any(|parameter| parameter["name"] == header)
+}
+
+/// A version to match is listed by the commands that heed it, and the others
+/// refuse it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_to_match_is_listed_where_it_has_a_meaning() {
+    let world = World::with_packs().await;
+    let document = document(&world).await;
+    let things = things(&world).await;
+    let admin = world.member.token(Admin);
+    let directive = format!("/v1/directives/{}", things["directives"]);
+    let directive = world.get(&directive, admin).await.is(200);
+    let post = async |token, path: &str, body: &Value| {
+        let wrong = [("if-match", "\"999\"")];
+        world.post_with(path, token, body, &wrong).await
+    };
+    let is_refused = |reply: &Reply| {
+        let detail = reply.body["detail"].as_str().unwrap_or_default();
+        reply.status == 400 && detail == "`If-Match` has no meaning on this route"
+    };
+    let mut heeded = Vec::new();
+    for facts in commands() {
+        let noun = facts.path.split('/').nth(2).unwrap_or_default();
+        let id = things.get(noun).map_or("nothing", String::as_str);
+        let path = facts.path.replace("{id}", id).replace("{name}", id);
+        let may_fail = document["paths"][facts.path]["post"]["responses"]["412"].is_object();
+        let listed = lists(&document, facts.path, "If-Match");
+        assert_eq!(may_fail, listed, "{path}");
+        if !listed {
+            let reply = post(world.home.token(Admin), &path, &json!({})).await;
+            assert!(is_refused(&reply), "{path}: {reply:?}");
+            continue;
+        }
+        let body = body_for(&facts, &directive.body["state"]);
+        let reply = post(admin, &path, &body).await;
+        // What there is has another version. What there is not can be made.
+        assert!([200, 404, 412].contains(&reply.status), "{path}: {reply:?}");
+        if reply.status == 412 {
+            heeded.push(facts.path);
+        }
+    }
+    assert!(heeded.len() > 20, "{heeded:?}");
     world.end().await;
 }
 

@@ -1,10 +1,11 @@
 //! Appending: whole or not at all, under the head that was expected.
 
 use crate::log::Log;
-use crate::stores::{Place, tenant};
+use crate::stores::Place;
 use kernel::Digest;
 use ledger::merkle::{Frontier, leaf, root};
 use ledger::{EntryQuery, Head, Store, StoreFault, verify};
+use testkit::counter::tenant;
 
 fn everything() -> EntryQuery {
     EntryQuery {

@@ -1,60 +1,16 @@
 //! The ledger over each store: commands are durable when they are answered,
 //! chained, replayable, and done once per key.
 
-use crate::stores::{Place, tenant};
-use kernel::{Actor, Aggregate, Code, Ctx, Impossible, Stamp, TenantId, Timestamp, TraceId, Unit};
+use crate::stores::Place;
+use kernel::{Code, TenantId, Timestamp};
 use ledger::request::Key;
-use ledger::{Ledger, Registry, Settings, replay, verify};
-use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicU64, Ordering};
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Added {
-    by: u64,
-}
-kernel::events! {
-    /// What happens to a counter.
-    pub(crate) enum CounterEvent { Added(Added) = "counter.added" in System }
-}
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Counter {
-    pub(crate) total: u64,
-}
-impl Aggregate for Counter {
-    const KIND: &'static str = "counter";
-    type Event = CounterEvent;
-    fn evolve(state: Option<Self>, event: &CounterEvent, _: &Stamp) -> Result<Self, Impossible> {
-        let CounterEvent::Added(added) = event;
-        Ok(Self {
-            total: state.map_or(0, |s| s.total) + added.by,
-        })
-    }
-    fn status(&self) -> &'static str {
-        "counting"
-    }
-    fn due(&self) -> Option<Timestamp> {
-        (self.total == 13).then_some(Timestamp::EPOCH)
-    }
-}
+use ledger::{Ledger, replay, verify};
+use testkit::counter::{self, Counter, add, ctx, tenant};
 
 impl Place {
     pub(crate) async fn ledger(&self) -> Ledger {
-        let registry = Registry::new([kernel::aggregate::Fold::of::<Counter>()]);
-        Ledger::open(self.open().await, registry, Settings::default()).unwrap()
+        counter::ledger(self.open().await)
     }
-}
-
-pub(crate) fn ctx(tenant: TenantId) -> Ctx {
-    static SEED: AtomicU64 = AtomicU64::new(1);
-    let seed = SEED.fetch_add(1, Ordering::Relaxed);
-    let now = Timestamp::from_micros(1_770_000_000_000_000);
-    let trace = TraceId::new(5).unwrap();
-    Ctx::new(tenant, now, Actor::system("test"), trace, u128::from(seed))
-}
-
-pub(crate) fn add(unit: &mut Unit<'_>, id: &str, by: u64) -> Result<u64, kernel::Refusal> {
-    let event = CounterEvent::Added(Added { by });
-    Ok(unit.record::<Counter>(id, event)?.1.total)
 }
 
 /// Checks a tenant's log against what it must hold.
@@ -80,7 +36,7 @@ pub(crate) async fn concurrent_commands_are_durable_chained_and_replayable(place
                     ledger
                         .run(ctx(which), move |unit| {
                             add(unit, "hot", 1)?;
-                            add(unit, &format!("own-{n}"), 2)
+                            add(unit, format!("own-{n}"), 2)
                         })
                         .await
                         .unwrap();

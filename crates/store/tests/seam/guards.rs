@@ -2,10 +2,11 @@
 //! its owner, too, migrations that several nodes may begin at once.
 
 use crate::log::Log;
-use crate::stores::{Kind, Place, tenant};
+use crate::stores::{Kind, Place};
 use ledger::{Store as _, verify};
 use store::Postgres;
 use testkit::PostgresDatabase;
+use testkit::counter::tenant;
 
 async fn database() -> (PostgresDatabase, Postgres, Log) {
     let Place::Postgres(database) = Place::new(Kind::Postgres) else {

@@ -8,6 +8,7 @@ mod stores;
 mod appending;
 mod commands;
 mod guards;
+mod late;
 mod nodes;
 mod outages;
 mod reading;
@@ -50,4 +51,5 @@ on_every_store! {
     nodes::commands_of_two_nodes_never_rest_on_what_has_changed,
     nodes::a_node_sees_what_another_wrote_and_hears_of_it,
     nodes::a_claim_keeps_others_from_appending,
+    late::a_command_that_is_late_again_and_again_claims_the_log,
 }

@@ -1,11 +1,12 @@
 //! Several writers of the same logs at once.
 
-use crate::commands::{Counter, add, ctx, is_whole};
+use crate::commands::is_whole;
 use crate::log::Log;
-use crate::stores::{Place, tenant};
+use crate::stores::Place;
 use ledger::merkle::{Frontier, leaf, root};
 use ledger::{Ledger, Store, StoreFault, verify};
 use std::sync::Arc;
+use testkit::counter::{Counter, add, ctx, tenant};
 
 /// Appends to two logs at a time until it has done so `count` times; the
 /// tenants stand in an order of its own.
@@ -67,7 +68,7 @@ pub(crate) async fn writers_race_for_heads_and_nothing_is_lost(place: &Place) {
 }
 
 /// Two ledgers over the same logs, where the store lets there be two.
-async fn two(place: &Place) -> [Ledger; 2] {
+pub(crate) async fn two(place: &Place) -> [Ledger; 2] {
     let first = place.ledger().await;
     let second = if place.is_shared() {
         place.ledger().await
@@ -96,7 +97,7 @@ pub(crate) async fn commands_of_two_nodes_never_rest_on_what_has_changed(place: 
                             Ok::<_, kernel::Refusal>(found.map_or(0, |counter| counter.total))
                         };
                         if total(unit, "left")? + total(unit, "right")? < BOUND {
-                            add(unit, &format!("{side}-{pair}"), 1)?;
+                            add(unit, format!("{side}-{pair}"), 1)?;
                         }
                         add(unit, "hot", 1)
                     });

@@ -1,23 +1,20 @@
 //! A server that goes away: what was acknowledged is there afterwards, nothing
 //! that was not asked for is, and everything goes on without a person.
 
-use crate::commands::{Counter, add, ctx, is_whole};
+use crate::commands::is_whole;
+use crate::log::Log;
 use crate::proxy::{Fate, Proxy};
-use crate::stores::{Kind, Place, tenant};
+use crate::stores::{Kind, Place};
 use kernel::Code;
 use ledger::request::Key;
-use ledger::{Ledger, Registry, Settings};
+use ledger::{Ledger, Store as _, StoreFault};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use store::Postgres;
+use testkit::counter::{Counter, add, ctx, ledger, tenant};
 use testkit::{Dice, PostgresServer, eventually};
-
-fn ledger(store: Arc<dyn ledger::Store>) -> Ledger {
-    let registry = Registry::new([kernel::aggregate::Fold::of::<Counter>()]);
-    Ledger::open(store, registry, Settings::default()).unwrap()
-}
 
 /// One writer under load: commands with keys, each asked again until it is
 /// answered. Returns what was answered, by key.
@@ -32,7 +29,7 @@ async fn write(ledger: Ledger, writer: u64, stop: Arc<AtomicBool>) -> BTreeMap<u
             let key = Some(Key::new("service:load", &name, digest).unwrap());
             let done = ledger.run_once(ctx(tenant(1)), key, move |unit| {
                 add(unit, "hot", 1)?;
-                add(unit, &format!("own-{writer}"), 1)
+                add(unit, format!("own-{writer}"), 1)
             });
             match done.await {
                 Ok(committed) => {
@@ -78,7 +75,7 @@ async fn a_server_that_is_killed_under_load_loses_nothing_and_invents_nothing() 
         .await;
         server.kill();
         let refused = store.head(tenant(1)).await.unwrap_err();
-        let unavailable = matches!(refused, ledger::StoreFault::Unavailable(_));
+        let unavailable = matches!(refused, StoreFault::Unavailable(_));
         assert!(unavailable, "{refused}");
         server.restart();
     }
@@ -175,6 +172,85 @@ async fn a_lost_answer_is_found_in_the_log_and_nothing_is_done_twice() {
     is_whole(&ledger, tenant(1), ROUNDS, 1).await;
 }
 
+/// A proxy that has lost its server says so in words of its own. They leave as
+/// much open as silence does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_proxy_says_is_not_taken_for_the_servers_answer() {
+    let database = PostgresServer::shared().database();
+    let proxy = Proxy::start(&database.url());
+    let ledger = ledger(Arc::new(Postgres::open(&proxy.url).await.unwrap()));
+    let said = [
+        ("ERROR", "57P01"),
+        ("ERROR", "57P03"),
+        ("ERROR", "08006"),
+        ("ERROR", "08P01"),
+        ("FATAL", "XX000"),
+        ("FATAL", "53300"),
+        ("PANIC", "58000"),
+    ];
+    for (round, (severity, code)) in (1..).zip(said) {
+        proxy.commits(Fate::Refused(severity, code));
+        let done = ledger.run(ctx(tenant(1)), |unit| add(unit, "a", 1)).await;
+        let done = done.unwrap_or_else(|refusal| panic!("{severity} {code}: {refusal}"));
+        let place = (done.answer, done.seqs);
+        assert_eq!(place, (round, Some((round, round))), "{severity} {code}");
+        assert_eq!(proxy.struck(), round, "{severity} {code}");
+    }
+    is_whole(&ledger, tenant(1), said.len() as u64, 1).await;
+}
+
+/// Longer than the server lets a transaction stand still, and shorter than a
+/// lock is waited for.
+const STILL_MAX: Duration = Duration::from_secs(6);
+
+/// A node stops in the middle of an append: the server ends its transaction,
+/// the others go on, and when it wakes, it does what it was asked to once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stands_still_in_an_append_holds_the_log_for_seconds() {
+    let database = PostgresServer::shared().database();
+    let proxy = Proxy::start(&database.url());
+    let still = ledger(Arc::new(Postgres::open(&proxy.url).await.unwrap()));
+    let other = ledger(Arc::new(Postgres::open(&database.url()).await.unwrap()));
+    let add_one = async |ledger: Ledger| {
+        let done = ledger.run(ctx(tenant(1)), |unit| add(unit, "a", 1));
+        done.await.map(|done| done.answer)
+    };
+    assert_eq!(add_one(other.clone()).await.unwrap(), 1);
+    assert_eq!(add_one(still.clone()).await.unwrap(), 2);
+    proxy.commits(Fate::StandsStill);
+    let stands = tokio::spawn(add_one(still.clone()));
+    eventually("it stands still", async || proxy.struck() == 1).await;
+    let goes_on = tokio::spawn(add_one(other.clone()));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!goes_on.is_finished(), "the log is locked");
+    let done = tokio::time::timeout(STILL_MAX, goes_on).await;
+    assert_eq!(done.expect("the lock ends").unwrap().unwrap(), 3);
+    assert_eq!(stands.await.unwrap().unwrap(), 4);
+    is_whole(&still, tenant(1), 4, 1).await;
+}
+
+/// As above, between the claim of a log and the append under it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stands_still_after_a_claim_holds_the_log_for_seconds() {
+    let database = PostgresServer::shared().database();
+    let still = Postgres::open(&database.url()).await.unwrap();
+    let mut log = Log::join(&still, tenant(1), 1).await;
+    still.append(vec![log.some(2)]).await.unwrap();
+    still.claim(&[tenant(1)]).await.unwrap();
+    let other = Postgres::open(&database.url()).await.unwrap();
+    let mut rival = Log::join(&other, tenant(1), 2).await;
+    let batch = rival.some(2);
+    let goes_on = tokio::spawn(async move { other.append(vec![batch]).await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!goes_on.is_finished(), "the log is locked");
+    let done = tokio::time::timeout(STILL_MAX, goes_on).await;
+    done.expect("the lock ends").unwrap().unwrap();
+    // The claim is lost, and the append under it rests on what has changed.
+    let late = still.append(vec![log.some(2)]).await.unwrap_err();
+    assert!(matches!(late, StoreFault::Stale(_)), "{late}");
+    assert_eq!(still.head(tenant(1)).await.unwrap(), rival.head);
+}
+
 /// Among the hosts of a URL may be a standby: what it has is behind, so nothing
 /// is decided on it.
 #[tokio::test(flavor = "multi_thread")]
@@ -188,7 +264,7 @@ async fn a_server_that_takes_no_writes_is_not_worked_with() {
          current_database()); END $$",
     );
     let refused = Postgres::open(&url).await.err().unwrap();
-    let unavailable = matches!(refused, ledger::StoreFault::Unavailable(_));
+    let unavailable = matches!(refused, StoreFault::Unavailable(_));
     assert!(unavailable, "{refused}");
     // Reading, as verify does, needs no writes.
     Postgres::open_read_only(&url).await.unwrap();

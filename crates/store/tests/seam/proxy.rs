@@ -17,6 +17,12 @@ pub(crate) enum Fate {
     /// As [`Fate::LosesAnswer`], and nobody gets through until
     /// [`Proxy::opens`].
     LosesAnswerAndCloses,
+    /// All of it but the commit reaches the server, and nothing more, as of a
+    /// node that has stopped: its connection stays until the server ends it.
+    StandsStill,
+    /// It is done, and in place of the answer comes an error of this severity
+    /// and code, as from a proxy that has lost its server.
+    Refused(&'static str, &'static str),
 }
 
 #[derive(Default)]
@@ -89,20 +95,10 @@ async fn pass(mut client: UnixStream, mut server: UnixStream, state: Arc<Mutex<S
             read = client.read(&mut asked) => {
                 let Ok(1..) = read else { return };
                 let request = &asked[..read.unwrap()];
-                let fate = meets(request, &state);
-                if let Some(Fate::ComesLate(late)) = fate {
-                    drop(client);
-                    tokio::time::sleep(late).await;
-                    drop(server.write_all(request).await);
-                    tokio::time::sleep(DONE).await;
-                    return;
+                if let Some(fate) = meets(request, &state) {
+                    return strike(fate, request, client, server).await;
                 }
                 if server.write_all(request).await.is_err() {
-                    return;
-                }
-                if fate.is_some() {
-                    // Long enough for it to be done.
-                    tokio::time::sleep(DONE).await;
                     return;
                 }
             }
@@ -116,8 +112,49 @@ async fn pass(mut client: UnixStream, mut server: UnixStream, state: Arc<Mutex<S
     }
 }
 
+/// Does to this request what is its fate.
+async fn strike(fate: Fate, request: &[u8], mut client: UnixStream, mut server: UnixStream) {
+    match fate {
+        Fate::StandsStill => {
+            let commit = place_of_commit(request).unwrap();
+            drop(server.write_all(&request[..commit]).await);
+            let mut unheard = Vec::new();
+            drop(server.read_to_end(&mut unheard).await);
+        }
+        Fate::ComesLate(late) => {
+            drop(client);
+            tokio::time::sleep(late).await;
+            done(request, &mut server).await;
+        }
+        Fate::LosesAnswer | Fate::LosesAnswerAndCloses => done(request, &mut server).await,
+        Fate::Refused(severity, code) => {
+            done(request, &mut server).await;
+            drop(client.write_all(&error(severity, code)).await);
+        }
+    }
+}
+
+async fn done(request: &[u8], server: &mut UnixStream) {
+    drop(server.write_all(request).await);
+    tokio::time::sleep(DONE).await;
+}
+
+/// A message of the protocol's kind `ErrorResponse`.
+fn error(severity: &str, code: &str) -> Vec<u8> {
+    let fields = format!("S{severity}\0V{severity}\0C{code}\0Mthe server is gone\0\0");
+    let length = u32::try_from(4 + fields.len()).unwrap();
+    [b"E", &length.to_be_bytes()[..], fields.as_bytes()].concat()
+}
+
+/// Where the message begins that commits: its text stands after a letter and
+/// its length.
+fn place_of_commit(request: &[u8]) -> Option<usize> {
+    let text = request.windows(7).position(|bytes| bytes == b"COMMIT\0")?;
+    text.checked_sub(5)
+}
+
 fn meets(request: &[u8], state: &Mutex<State>) -> Option<Fate> {
-    let commits = request.windows(7).any(|bytes| bytes == b"COMMIT\0");
+    let commits = place_of_commit(request).is_some();
     let mut state = state.lock().unwrap();
     let fate = state.fate.take_if(|_| commits)?;
     state.struck += 1;

@@ -2,11 +2,12 @@
 //! written would answer it.
 
 use crate::log::{self, Log};
-use crate::stores::{Place, tenant};
+use crate::stores::Place;
 use kernel::{StreamId, Timestamp};
 use ledger::{Document, DocumentQuery, Entry, EntryQuery, Order};
 use std::collections::BTreeMap;
 use testkit::Dice;
+use testkit::counter::tenant;
 
 fn maybe<T>(dice: &mut Dice, of: impl FnOnce(usize) -> T) -> Option<T> {
     let roll = dice.roll(1000);

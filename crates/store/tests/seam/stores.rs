@@ -1,11 +1,10 @@
 //! One row per store: how a test makes one, opens it again, and opens it as a
 //! second node.
 
-use kernel::TenantId;
 use ledger::Store;
 use std::sync::Arc;
-use std::time::Duration;
-use store::{Postgres, Sqlite};
+use store::Postgres;
+use testkit::counter::sqlite_let_go;
 use testkit::{MemoryStore, PostgresDatabase, PostgresServer};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,15 +34,7 @@ impl Place {
     /// where only one at a time may write.
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
         match self {
-            Self::Sqlite(directory) => {
-                for _ in 0..500 {
-                    if let Ok(store) = Sqlite::open(directory.path()) {
-                        return Arc::new(store);
-                    }
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-                panic!("the store was not let go");
-            }
+            Self::Sqlite(directory) => sqlite_let_go(directory.path()).await,
             Self::Postgres(database) => Arc::new(Postgres::open(&database.url()).await.unwrap()),
             Self::Memory(store) => store.beside(),
         }
@@ -53,10 +44,4 @@ impl Place {
     pub(crate) fn is_shared(&self) -> bool {
         !matches!(self, Self::Sqlite(_))
     }
-}
-
-pub(crate) fn tenant(n: u8) -> TenantId {
-    format!("ten_000000000000700080000000000000{n:02x}")
-        .parse()
-        .unwrap()
 }
