@@ -67,6 +67,7 @@ pub(super) fn rows() -> Vec<Route> {
             "set aside what a call outside of writ may cost",
             reserve,
         )
+        .unversioned()
         .body::<NewReservation>(),
         Route::post(
             "/v1/reservations/{id}/settle",

@@ -245,7 +245,11 @@ pub(crate) fn body_for(facts: &Facts, directive: &Value) -> Value {
         Some("Whom") => json!({"subject": subject, "reason": "to see"}),
         Some("Erase") => json!({"subject": subject, "confirm": subject, "reason": "to see"}),
         Some("Save") => json!({"state": {}}),
-        Some("Note" | "Nothing") => json!({}),
+        Some("NewReservation") => json!({
+            "amount": "1 EUR", "cost_class": "CHEAP", "tool": "chat", "lease": "1m",
+        }),
+        Some("Extend") => json!({"lease": "1m"}),
+        Some("Note" | "Nothing" | "Settle" | "Release") => json!({}),
         Some(other) => panic!("no body for {other}"),
         None => Value::Null,
     }

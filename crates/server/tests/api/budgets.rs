@@ -85,7 +85,7 @@ async fn what_no_budget_pays_for_is_an_error_and_on_the_ledger() {
         .post("/v1/reservations", agent, &call("999999 EUR"))
         .await
         .is(409);
-    assert_eq!(refused.body["code"], "blocked");
+    assert_eq!(refused.body["type"], "/problems/blocked");
     let detail = refused.body["detail"].as_str().unwrap();
     assert!(detail.contains("hard cap"), "{detail}");
     let kinds = "/v1/ledger/entries?kind=reservation.refused";
