@@ -198,10 +198,11 @@ mod tests {
                 P::DirectiveControl,
                 P::KillEngage,
                 P::SessionWrite,
+                P::BudgetSpend,
             ],
             Role::Approver => vec![P::ApprovalDecide],
             Role::Auditor => vec![P::PrincipalRead, P::PersonalOpen, P::KeyringRead],
-            Role::Agent => vec![P::DirectivePropose, P::SessionWrite],
+            Role::Agent => vec![P::DirectivePropose, P::SessionWrite, P::BudgetSpend],
             Role::Source => vec![P::SignalIngest],
             Role::Admin => vec![
                 P::PrincipalRead,
@@ -216,6 +217,7 @@ mod tests {
                 P::KillRelease,
                 P::PackLoad,
                 P::SessionWrite,
+                P::BudgetSpend,
                 P::LedgerSign,
                 P::PersonalOpen,
                 P::PersonalErase,
@@ -251,7 +253,8 @@ mod tests {
                     !people.contains(&asked)
                 }
                 PrincipalKind::Agent => {
-                    READ.contains(&asked) || [P::DirectivePropose, P::SessionWrite].contains(&asked)
+                    let own = [P::DirectivePropose, P::SessionWrite, P::BudgetSpend];
+                    READ.contains(&asked) || own.contains(&asked)
                 }
                 PrincipalKind::System => false,
             }

@@ -10,7 +10,7 @@ use gate::budget::{Amount, Counter, Reservation, ReservationStatus};
 use gate::kill::Scope;
 use kernel::aggregate::Aggregate;
 use kernel::{Actor, TenantId};
-use ledger::query::EntryQuery;
+use ledger::query::{DocumentQuery, EntryQuery};
 use ledger::{Entry, Store};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,13 +44,40 @@ pub async fn proofs(control: &Loop, tenant: TenantId) {
     assert!(replayed.is_equal(), "replay: {:?}", replayed.differences);
 }
 
+/// Every state of one kind in the order of creation.
+///
+/// # Panics
+/// When storage does not answer or a state does not parse.
+pub async fn all_in<A: Aggregate>(store: &dyn Store, tenant: TenantId) -> Vec<(String, A)> {
+    let query = DocumentQuery {
+        kind: A::KIND.to_owned(),
+        limit: usize::MAX,
+        ..DocumentQuery::default()
+    };
+    let found = store.documents(tenant, &query).await.expect("no faults");
+    let states = found.into_iter().map(|document| {
+        let state = serde_json::from_str(&document.body).expect("a state parses");
+        (document.stream.id().to_owned(), state)
+    });
+    states.collect()
+}
+
 /// No counter is over its hard cap, and each is the sum of its reservations.
 ///
 /// # Panics
 /// When one is, or is not.
 pub async fn budgets(control: &Loop, tenant: TenantId) {
+    let store = control.store.beside();
+    budgets_in(store.as_ref(), tenant).await;
+}
+
+/// As [`budgets`], of what this store holds.
+///
+/// # Panics
+/// As [`budgets`].
+pub async fn budgets_in(store: &dyn Store, tenant: TenantId) {
     let mut sums: BTreeMap<String, (Amount, Amount)> = BTreeMap::new();
-    for (id, reservation) in control.all::<Reservation>(tenant).await {
+    for (id, reservation) in all_in::<Reservation>(store, tenant).await {
         for line in &reservation.findings {
             let zero = line.amount.zero();
             let (reserved, consumed) = sums.entry(line.counter.clone()).or_insert((zero, zero));
@@ -69,7 +96,7 @@ pub async fn budgets(control: &Loop, tenant: TenantId) {
             *sum = sum.plus(&amount).unwrap_or_else(|e| panic!("{id}: {e}"));
         }
     }
-    for (id, counter) in control.all::<Counter>(tenant).await {
+    for (id, counter) in all_in::<Counter>(store, tenant).await {
         let zero = counter.terms.hard.zero();
         let (reserved, consumed) = sums.remove(&id).unwrap_or((zero, zero));
         assert_eq!(counter.reserved, reserved, "reserved of `{id}`");

@@ -20,7 +20,6 @@ use kernel::{
     TenantId, Timestamp, Unit,
 };
 use ledger::checkpoint::{LogName, Signer};
-use ledger::query::DocumentQuery;
 use ledger::{Ledger, Settings, Store};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -348,20 +347,7 @@ impl Loop {
     /// Every state of one kind in the order of creation, read beside all
     /// faults.
     pub async fn all<A: Aggregate>(&self, tenant: TenantId) -> Vec<(String, A)> {
-        let query = DocumentQuery {
-            kind: A::KIND.to_owned(),
-            limit: usize::MAX,
-            ..DocumentQuery::default()
-        };
-        let store = self.store.beside();
-        let found = store.documents(tenant, &query).await.expect("no faults");
-        found
-            .into_iter()
-            .map(|d| {
-                let state = serde_json::from_str(&d.body).expect("a state parses");
-                (d.stream.id().to_owned(), state)
-            })
-            .collect()
+        crate::checks::all_in(self.store.beside().as_ref(), tenant).await
     }
 
     /// The only state of one kind.

@@ -139,7 +139,7 @@ pub(crate) enum Command {
     },
     /// Rebuild states from the ledger and compare
     Replay(Replay),
-    /// Set aside and settle what a call outside of writ costs
+    /// Budgets: how they will stand, and what calls outside of writ cost
     Budget {
         #[command(subcommand)]
         command: Budget,

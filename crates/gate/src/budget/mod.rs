@@ -13,6 +13,7 @@
 mod amount;
 mod assess;
 mod counter;
+mod forecast;
 mod outside;
 mod reservation;
 mod reserve;
@@ -24,6 +25,7 @@ mod tests;
 pub use amount::Amount;
 pub use assess::Line;
 pub use counter::{Counter, CounterEvent, Standing, Terms};
+pub use forecast::{Forecast, Known, Spend, forecast};
 pub use outside::{Call, LEASE_MAX, extend, release_call, reserve_call, settle_call};
 pub use reservation::{
     Basis, Charge, LIFECYCLE, Reservation, ReservationEvent, ReservationStatus, ReservationTrigger,
@@ -141,6 +143,10 @@ pub struct Budget {
     /// More than this is warned of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soft: Option<Amount>,
+    /// What is meant to be spent in a period, for reports; the hard cap when it
+    /// says none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Amount>,
     /// From this share of the hard cap on there is an alert, once.
     #[serde(default = "alert_at")]
     pub alert_at: Ratio,
@@ -197,6 +203,12 @@ impl Budget {
                 self.hard
             ))
             .at("soft"));
+        }
+        if self
+            .target
+            .is_some_and(|target| !target.same_unit(&self.hard))
+        {
+            return Err(Refusal::invalid("is in another unit than the hard cap").at("target"));
         }
         if self.alert_at == Ratio::ZERO {
             return Err(Refusal::invalid("must be more than 0").at("alert_at"));

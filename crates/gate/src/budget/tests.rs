@@ -177,6 +177,7 @@ fn budget(name: &str, scope: Scope, period: Period, hard: &str) -> Budget {
         soft: None,
         alert_at: alert_at(),
         zone: Zone::UTC,
+        target: None,
     }
 }
 

@@ -2,15 +2,17 @@
 //! them those of callers outside of writ.
 
 use super::documents::{FILTERS, PAGING, readable};
-use super::table::{Gives, Guard, Route};
+use super::table::{Gives, Guard, Parameter, Route};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::http::problem::{Answer, Kind, Problem};
+use crate::http::query::Query;
 use crate::http::{Command, Place};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use flow::budgets;
 use gate::access::Permission;
 use gate::budget::{self, Call, Model, Outcome, Reservation};
 use gate::contract::CostClass;
@@ -35,6 +37,19 @@ pub(super) fn rows() -> Vec<Route> {
             "the budgets of the pack in force",
             book,
         ),
+        Route::get(
+            "/v1/budgets/forecast",
+            budget,
+            "when each budget will be used up if it is spent from as it was lately",
+            forecast,
+        ),
+        Route::get(
+            "/v1/budgets/variance",
+            budget,
+            "what each day cost beside what was meant to be spent",
+            variance,
+        )
+        .parameters(&[DAYS]),
         listed(Route::get(
             "/v1/budget-counters",
             budget,
@@ -93,6 +108,13 @@ pub(super) fn rows() -> Vec<Route> {
     ]
 }
 
+/// How far a report of variance goes back when nobody says.
+const DAYS_DEFAULT: u64 = 30;
+const DAYS: Parameter = Parameter {
+    name: "days",
+    about: "how many days, today the last of them, 1 to 92; 30 when it is not given",
+};
+
 mod counters {
     super::readable!("budget");
 }
@@ -103,6 +125,29 @@ mod reservations {
 async fn book(State(app): State<App>, caller: Caller) -> Answer<Json<Value>> {
     let in_force = app.control().in_force(caller.tenant())?;
     Ok(Json(json!({"items": in_force.pack.rules.budgets})))
+}
+
+async fn forecast(State(app): State<App>, caller: Caller) -> Answer<Json<Value>> {
+    let in_force = app.control().in_force(caller.tenant())?;
+    let (store, now) = (app.ledger().store(), app.control().now());
+    let book = &in_force.pack.rules.budgets;
+    let items = budgets::outlook(store, caller.tenant(), book, now).await?;
+    Ok(Json(json!({"at": now, "items": items})))
+}
+
+async fn variance(State(app): State<App>, caller: Caller, query: Query) -> Answer<Json<Value>> {
+    let days = query.number("days")?.unwrap_or(DAYS_DEFAULT);
+    let days = u32::try_from(days).ok();
+    let days = days.filter(|days| (1..=budgets::DAYS_MAX).contains(days));
+    let days = days.ok_or_else(|| {
+        let said = format!("`days` is a number from 1 to {}", budgets::DAYS_MAX);
+        Problem::new(Kind::Invalid, said)
+    })?;
+    let in_force = app.control().in_force(caller.tenant())?;
+    let (store, now) = (app.ledger().store(), app.control().now());
+    let book = &in_force.pack.rules.budgets;
+    let items = budgets::variance(store, caller.tenant(), book, now, days).await?;
+    Ok(Json(json!({"at": now, "items": items})))
 }
 
 /// A call that is to be paid for.

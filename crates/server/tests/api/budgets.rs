@@ -70,6 +70,23 @@ async fn a_call_is_set_aside_settled_released_and_extended() {
         })
         .collect();
     assert!(!money.is_empty());
+    let report = world
+        .get("/v1/budgets/variance?days=2", viewer)
+        .await
+        .is(200);
+    let days = report.body["items"].as_array().unwrap();
+    let last = days.last().unwrap();
+    assert_eq!(last["consumed"], "0.40 EUR");
+    assert_eq!(days[days.len() - 2]["consumed"], "0.00 EUR");
+    for bad in ["0", "93", "x"] {
+        let path = format!("/v1/budgets/variance?days={bad}");
+        world.get(&path, viewer).await.is(400);
+    }
+    let forecast = world.get("/v1/budgets/forecast", viewer).await.is(200);
+    let found = forecast.body["items"].as_array().unwrap();
+    assert!(!found.is_empty());
+    // A minute of spend is too little to say anything.
+    assert!(found.iter().all(|f| f["forecast"].is_null()), "{found:?}");
     for found in money {
         assert_eq!(found, (json!("0.40 EUR"), json!("0.00 EUR")));
     }

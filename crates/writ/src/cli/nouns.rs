@@ -31,6 +31,14 @@ pub(crate) enum Pack {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Budget {
+    /// When each budget will be used up if it is spent from as it was lately
+    Forecast,
+    /// What each day cost beside what was meant to be spent
+    Report {
+        /// How many days, today the last of them
+        #[arg(long, default_value_t = 30)]
+        days: u32,
+    },
     /// Set aside what a call may cost
     Reserve {
         /// The file with the call in JSON; `-` for standard input
