@@ -1,61 +1,40 @@
-//! Cedar behind one small face: text in, checked and sliced by action once;
-//! then questions, for which only the entities of the question are built.
+//! Cedar behind one small face: text in, checked and sliced by action and
+//! scope once; then questions, for which only the entities of the question are
+//! built and only the policies that it can concern are asked.
 
 use super::lexical::{fault_at, scan};
+use super::question::{Builder, Question};
+use super::scope::{Index, Needs};
 use super::{Decision, Fault};
 use cedar_policy::{
-    ActionConstraint, Authorizer, Context, Effect, Entities, Entity, EntityId, EntityTypeName,
-    EntityUid, Policy, PolicyId, PolicySet, PrincipalConstraint, Request, RequestValidationError,
-    ResourceConstraint, RestrictedExpression, Schema, ValidationMode, Validator,
+    ActionConstraint, Authorizer, Effect, Entities, Entity, EntityUid, Policy, PolicyId, PolicySet,
+    PrincipalConstraint, ResourceConstraint, Schema, ValidationMode, Validator,
 };
 use kernel::{Digest, Verdict};
 use serde::Serialize;
-use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 /// The file name under which faults of the schema are reported.
 const SCHEMA_FILE: &str = "schema";
 
-/// An entity of a question.
-pub(crate) struct Node<'a> {
-    pub(crate) kind: &'a str,
-    pub(crate) id: &'a str,
-    pub(crate) parents: Vec<(&'a str, &'a str)>,
-    pub(crate) attributes: Vec<(&'a str, Attribute<'a>)>,
-}
-
-/// An attribute of an entity.
-pub(crate) enum Attribute<'a> {
-    Text(&'a str),
-    Entity(&'a str, &'a str),
-}
-
-/// A question.
-pub(crate) struct Question<'a> {
-    pub(crate) principal: Node<'a>,
-    pub(crate) action: &'a str,
-    pub(crate) resource: Node<'a>,
-    /// Parents of the two that have parents themselves.
-    pub(crate) others: Vec<Node<'a>>,
-    pub(crate) context: &'a Map<String, Value>,
-}
-
-/// What can happen with one action: itself, and the policies that may speak
-/// of it.
+/// What can happen with one action: itself, and where the groups that may
+/// speak of it are found.
 #[derive(Debug)]
 struct Slice {
     uid: EntityUid,
     entity: Option<Entity>,
-    policies: PolicySet,
+    index: Index,
 }
 
 /// Policies that were checked and sliced.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    schema: Schema,
+    builder: Builder,
     authorizer: Authorizer,
-    types: BTreeMap<String, EntityTypeName>,
+    /// Policies that speak of the same actions and need the same of a question
+    /// are asked together.
+    groups: Vec<PolicySet>,
     slices: BTreeMap<String, Slice>,
     advising: BTreeSet<String>,
     ids: Vec<String>,
@@ -118,29 +97,35 @@ impl Engine {
     fn slice(schema: Schema, policies: &BTreeMap<String, Policy>) -> Result<Self, Vec<Fault>> {
         let fault = |what: String| vec![whole_file(SCHEMA_FILE, &what)];
         let actions = schema.action_entities().map_err(|e| fault(e.to_string()))?;
+        let uids: Vec<EntityUid> = schema.actions().cloned().collect();
+        let mut grouped: BTreeMap<(Vec<bool>, Needs), Vec<Policy>> = BTreeMap::new();
+        for policy in policies.values() {
+            let speaks = uids.iter().map(|uid| speaks_of(policy, uid, &actions));
+            let alike = (speaks.collect(), Needs::of(policy));
+            grouped.entry(alike).or_default().push(policy.clone());
+        }
         let mut slices = BTreeMap::new();
-        for uid in schema.actions() {
-            let mut set = PolicySet::new();
-            for policy in policies.values() {
-                if speaks_of(policy, uid, &actions) {
-                    set.add(policy.clone()).map_err(|e| fault(e.to_string()))?;
-                }
-            }
+        for (at, uid) in uids.iter().enumerate() {
+            let needs = grouped.keys().enumerate();
+            let needs = needs
+                .filter(|(_, (speaks, _))| speaks.get(at) == Some(&true))
+                .map(|(number, (_, needs))| (number, needs.clone()));
             let slice = Slice {
                 uid: uid.clone(),
                 entity: actions.get(uid).cloned(),
-                policies: set,
+                index: Index::new(needs.collect()),
             };
             slices.insert(uid.id().unescaped().to_owned(), slice);
         }
-        let types = schema
-            .entity_types()
-            .map(|name| (name.to_string(), name.clone()))
+        let groups: Result<Vec<_>, _> = grouped
+            .into_values()
+            .map(PolicySet::from_policies)
             .collect();
         let advises = |policy: &&Policy| policy.annotation("advice").is_some();
         Ok(Self {
+            builder: Builder::new(schema),
             authorizer: Authorizer::new(),
-            types,
+            groups: groups.map_err(|e| fault(e.to_string()))?,
             slices,
             advising: policies
                 .values()
@@ -151,7 +136,6 @@ impl Engine {
             #[cfg(test)]
             whole: PolicySet::from_policies(policies.values().cloned())
                 .map_err(|e| fault(e.to_string()))?,
-            schema,
         })
     }
 
@@ -165,104 +149,79 @@ impl Engine {
         let Some(slice) = self.slices.get(question.action) else {
             return blocked(format!("the schema has no action `{}`", question.action));
         };
-        self.evaluate(question, slice, &slice.policies)
+        let concerned = slice.index.concerned(question);
+        let sets = concerned.iter().filter_map(|at| self.groups.get(*at));
+        self.evaluate(question, slice, sets)
     }
 
     /// As [`Engine::answer`], over all policies: what slicing must agree with.
     #[cfg(test)]
     pub(crate) fn answer_unsliced(&self, question: &Question<'_>) -> Decision {
-        self.evaluate(question, &self.slices[question.action], &self.whole)
+        self.evaluate(question, &self.slices[question.action], [&self.whole])
     }
 
-    fn evaluate(&self, question: &Question<'_>, slice: &Slice, policies: &PolicySet) -> Decision {
-        let (request, entities) = match self.build(question, slice) {
+    /// How many policies a question meets.
+    #[cfg(test)]
+    pub(crate) fn concerned(&self, question: &Question<'_>) -> usize {
+        let found = self.slices[question.action].index.concerned(question);
+        let sets = found.iter().map(|at| &self.groups[*at]);
+        sets.map(PolicySet::num_of_policies).sum()
+    }
+
+    /// Asks each set and puts the answers together as one set of all of them
+    /// would answer.
+    fn evaluate<'a>(
+        &self,
+        question: &Question<'_>,
+        slice: &Slice,
+        sets: impl IntoIterator<Item = &'a PolicySet>,
+    ) -> Decision {
+        let built = self
+            .builder
+            .build(question, &slice.uid, slice.entity.as_ref());
+        let (request, entities) = match built {
             Ok(built) => built,
             Err(error) => return blocked(error),
         };
-        let response = self.authorizer.is_authorized(&request, policies, &entities);
-        let diagnostics = response.diagnostics();
-        let mut errors: Vec<_> = diagnostics.errors().map(ToString::to_string).collect();
-        errors.sort();
-        let mut determining: Vec<_> = diagnostics.reason().map(ToString::to_string).collect();
+        let (mut permits, mut forbids, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        for policies in sets {
+            let response = self.authorizer.is_authorized(&request, policies, &entities);
+            let diagnostics = response.diagnostics();
+            errors.extend(diagnostics.errors().map(ToString::to_string));
+            let determining = diagnostics.reason().map(ToString::to_string);
+            match response.decision() {
+                cedar_policy::Decision::Allow => permits.extend(determining),
+                // No reason is given where merely nothing permits.
+                cedar_policy::Decision::Deny => forbids.extend(determining),
+            }
+        }
+        self.merge(permits, forbids, errors)
+    }
+
+    fn merge(
+        &self,
+        permits: Vec<String>,
+        forbids: Vec<String>,
+        mut errors: Vec<String>,
+    ) -> Decision {
+        let denied = permits.is_empty() || !forbids.is_empty();
+        let mut determining = if forbids.is_empty() { permits } else { forbids };
         determining.sort();
-        let verdict = match response.decision() {
+        errors.sort();
+        let advised = || determining.iter().any(|id| self.advising.contains(id));
+        let verdict = match denied {
             // Cedar skips a policy that fails; a forbid that fails must not
             // be as if it did not stand there.
             _ if !errors.is_empty() => Verdict::Block,
-            cedar_policy::Decision::Deny => Verdict::Block,
-            cedar_policy::Decision::Allow
-                if determining.iter().any(|id| self.advising.contains(id)) =>
-            {
-                Verdict::Warn
-            }
-            cedar_policy::Decision::Allow => Verdict::Allow,
+            true => Verdict::Block,
+            false if advised() => Verdict::Warn,
+            false => Verdict::Allow,
         };
         Decision {
             verdict,
             determining,
             errors,
         }
-    }
-
-    fn build(&self, question: &Question<'_>, slice: &Slice) -> Result<(Request, Entities), String> {
-        let principal = self.entity(&question.principal)?;
-        let resource = self.entity(&question.resource)?;
-        // Cedar's text would print the values, here and below.
-        let context = Context::from_pairs(expressions(question.context)?)
-            .map_err(|_| "a value of the context is not well-formed".to_owned())?;
-        let request = Request::new(
-            principal.uid(),
-            slice.uid.clone(),
-            resource.uid(),
-            context,
-            Some(&self.schema),
-        )
-        .map_err(|e| match e {
-            RequestValidationError::InvalidContext(_) => {
-                format!(
-                    "the context does not fit the schema of `{}`",
-                    question.action
-                )
-            }
-            other => other.to_string(),
-        })?;
-        let mut nodes = vec![principal, resource];
-        nodes.extend(slice.entity.clone());
-        for other in &question.others {
-            nodes.push(self.entity(other)?);
-        }
-        let entities = Entities::from_entities(nodes, None).map_err(|e| e.to_string())?;
-        Ok((request, entities))
-    }
-
-    fn entity(&self, node: &Node<'_>) -> Result<Entity, String> {
-        let parents: Result<HashSet<_>, _> = node
-            .parents
-            .iter()
-            .map(|(kind, id)| self.uid(kind, id))
-            .collect();
-        let mut attributes = std::collections::HashMap::with_capacity(node.attributes.len());
-        for (name, attribute) in &node.attributes {
-            let expression = match attribute {
-                Attribute::Text(text) => RestrictedExpression::new_string((*text).to_owned()),
-                Attribute::Entity(kind, id) => {
-                    RestrictedExpression::new_entity_uid(self.uid(kind, id)?)
-                }
-            };
-            attributes.insert((*name).to_owned(), expression);
-        }
-        Entity::new(self.uid(node.kind, node.id)?, attributes, parents?).map_err(|e| e.to_string())
-    }
-
-    fn uid(&self, kind: &str, id: &str) -> Result<EntityUid, String> {
-        let name = self
-            .types
-            .get(kind)
-            .ok_or_else(|| format!("the schema has no entity type `{kind}`"))?;
-        Ok(EntityUid::from_type_name_and_id(
-            name.clone(),
-            EntityId::new(id),
-        ))
     }
 }
 
@@ -271,54 +230,6 @@ fn blocked(error: String) -> Decision {
         verdict: Verdict::Block,
         determining: Vec::new(),
         errors: vec![error],
-    }
-}
-
-/// The context as Cedar expressions. Absent and null are the same; numbers
-/// with a fraction are refused, because Cedar has no floats.
-fn expressions(
-    context: &Map<String, Value>,
-) -> Result<Vec<(String, RestrictedExpression)>, String> {
-    let given = context.iter().filter(|(_, value)| !value.is_null());
-    given
-        .map(|(name, value)| {
-            let made = expression(value).map_err(|e| format!("context `{name}`: {e}"))?;
-            Ok((name.clone(), made))
-        })
-        .collect()
-}
-
-fn expression(value: &Value) -> Result<RestrictedExpression, String> {
-    match value {
-        Value::Null => Err("null has no place in a list or record".to_owned()),
-        Value::Bool(value) => Ok(RestrictedExpression::new_bool(*value)),
-        Value::String(text) => Ok(RestrictedExpression::new_string(text.clone())),
-        Value::Number(number) => number
-            .as_i64()
-            .map(RestrictedExpression::new_long)
-            .ok_or_else(|| format!("`{number}` is not a whole number of 64 bits")),
-        Value::Array(items) => {
-            let items: Result<Vec<_>, _> = items.iter().map(expression).collect();
-            Ok(RestrictedExpression::new_set(items?))
-        }
-        Value::Object(fields) => match fields.get("__extn") {
-            Some(extension) if fields.len() == 1 => decimal(extension),
-            _ => {
-                if let Some(reserved) = fields.keys().find(|key| key.starts_with("__")) {
-                    return Err(format!("the key `{reserved}` is reserved"));
-                }
-                RestrictedExpression::new_record(expressions(fields)?).map_err(|e| e.to_string())
-            }
-        },
-    }
-}
-
-/// `{"fn": "decimal", "arg": "1.50"}`, the only extension that is taken.
-fn decimal(extension: &Value) -> Result<RestrictedExpression, String> {
-    let argument = extension.get("arg").and_then(Value::as_str);
-    match (extension.get("fn").and_then(Value::as_str), argument) {
-        (Some("decimal"), Some(text)) => Ok(RestrictedExpression::new_decimal(text)),
-        _ => Err("only decimals may be written as an extension".to_owned()),
     }
 }
 

@@ -6,16 +6,21 @@
 mod engine;
 mod facts;
 mod lexical;
+mod question;
+mod scope;
 
+#[cfg(test)]
+mod agree;
 #[cfg(test)]
 mod tests;
 
 pub use facts::Facts;
 
 use crate::contract::{ActionClass, CostClass};
-pub(crate) use engine::{Attribute, Engine, Node, Question};
+pub(crate) use engine::Engine;
 use kernel::names::Name;
 use kernel::{Actor, Digest, PrincipalKind, Role, Subject, Verdict};
+pub(crate) use question::{Attribute, Node, Question};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;

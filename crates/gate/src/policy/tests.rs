@@ -2,12 +2,11 @@
 
 use super::*;
 use kernel::{Money, Ratio, Span};
-use proptest::prelude::*;
 
 /// The three policies that every pack begins with, and one that advises.
 const EXAMPLE: &str = include_str!("example.cedar");
 
-fn load(text: &str) -> Result<PolicySet, Vec<Fault>> {
+pub(super) fn load(text: &str) -> Result<PolicySet, Vec<Fault>> {
     PolicySet::load(SCHEMA, &[("a.cedar".to_owned(), text.to_owned())])
 }
 
@@ -16,7 +15,7 @@ fn faults(text: &str) -> Vec<String> {
     faults.iter().map(ToString::to_string).collect()
 }
 
-fn facts(cost: &str) -> Facts {
+pub(super) fn facts(cost: &str) -> Facts {
     Facts {
         cost: Money::parse(cost, None).unwrap(),
         budget: Money::parse("100 EUR", None).unwrap(),
@@ -29,7 +28,7 @@ fn facts(cost: &str) -> Facts {
     }
 }
 
-fn request(action: &str, cost: &str) -> Request {
+pub(super) fn request(action: &str, cost: &str) -> Request {
     Request {
         principal: Actor::new(PrincipalKind::Human, "prn_1"),
         roles: vec![Role::Operator],
@@ -363,67 +362,4 @@ fn the_hash_names_texts_and_files_whatever_their_order() {
         &serde_json::json!({"schema": SCHEMA, "files": {"a": file("a", "1").1}}),
     );
     assert_eq!(hash(&[file("a", "1")]), vector.unwrap());
-}
-
-fn any_policy(number: usize) -> impl Strategy<Value = String> {
-    let principal = prop::sample::select(vec![
-        "principal",
-        "principal is Agent",
-        "principal in Role::\"operator\"",
-        "principal == Human::\"prn_1\"",
-    ]);
-    let action = prop::sample::select(vec![
-        "action",
-        "action == Action::\"plan_approval\"",
-        "action in [Action::\"step_execution\", Action::\"external_write\"]",
-        "action in Action::\"expensive_operation\"",
-    ]);
-    let resource = prop::sample::select(vec![
-        "resource",
-        "resource in Tool::\"http.request\"",
-        "resource in Subject::\"service/other\"",
-        "resource in SubjectType::\"service\"",
-    ]);
-    let when = prop::sample::select(vec![
-        "context.steps < 3",
-        "context.cost.lessThan(decimal(\"5.0\"))",
-        "context.steps * 9223372036854775807 > 5",
-        "resource.tool == \"http.request\"",
-    ]);
-    let effect = prop::sample::select(vec![
-        "permit",
-        "permit",
-        "@advice(\"warn\") permit",
-        "forbid",
-    ]);
-    (effect, principal, action, resource, when).prop_map(move |(e, p, a, r, w)| {
-        format!("@id(\"p{number}\") {e}({p}, {a}, {r}) when {{ {w} }};\n")
-    })
-}
-
-proptest! {
-    /// Slicing by action changes no answer. A failing case prints its seed.
-    #[test]
-    fn sliced_and_unsliced_answers_agree(
-        texts in prop::collection::vec(any::<u8>(), 1..12).prop_flat_map(|numbers| {
-            numbers.iter().enumerate().map(|(n, _)| any_policy(n)).collect::<Vec<_>>()
-        }),
-        kind in prop::sample::select(PrincipalKind::ALL.to_vec()),
-        operator in any::<bool>(),
-        cost in prop::sample::select(vec!["1 EUR", "5 EUR", "9 EUR"]),
-    ) {
-        let text = format!(
-            "{}@id(\"last\") permit(principal in Role::\"admin\", action, resource);",
-            texts.concat()
-        );
-        let set = load(&text).unwrap();
-        for action in action::ALL {
-            let mut asked = request(action, cost);
-            asked.principal = Actor::new(kind, "prn_1");
-            asked.roles = if operator { vec![Role::Operator] } else { vec![] };
-            let subject = asked.resource.subject.to_string();
-            let unsliced = set.engine.answer_unsliced(&question(&asked, &subject));
-            prop_assert_eq!(set.decide(&asked), unsliced);
-        }
-    }
 }
