@@ -112,7 +112,8 @@ impl Engine {
                 .map(|(number, (_, needs))| (number, needs.clone()));
             let slice = Slice {
                 uid: uid.clone(),
-                entity: actions.get(uid).cloned(),
+                // An action in no group is what it is without its entity.
+                entity: grouped_action(uid, &actions),
                 index: Index::new(needs.collect()),
             };
             slices.insert(uid.id().unescaped().to_owned(), slice);
@@ -360,6 +361,12 @@ fn lint_set(policies: &BTreeMap<String, Policy>) -> Option<Fault> {
             "no policy permits anything, so the set would deny everything",
         )
     })
+}
+
+/// The entity of an action that is in a group.
+fn grouped_action(uid: &EntityUid, actions: &Entities) -> Option<Entity> {
+    let grouped = actions.ancestors(uid)?.next().is_some();
+    actions.get(uid).filter(|_| grouped).cloned()
 }
 
 /// Whether a policy can apply to an action, by its scope alone.

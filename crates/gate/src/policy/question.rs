@@ -7,6 +7,7 @@ use cedar_policy::{
 };
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{PoisonError, RwLock};
 
 /// An entity of a question.
 pub(crate) struct Node<'a> {
@@ -37,6 +38,7 @@ pub(crate) struct Question<'a> {
 pub(super) struct Builder {
     schema: Schema,
     types: BTreeMap<String, EntityTypeName>,
+    decimals: Decimals,
 }
 
 impl Builder {
@@ -45,7 +47,11 @@ impl Builder {
             .entity_types()
             .map(|name| (name.to_string(), name.clone()))
             .collect();
-        Self { schema, types }
+        Self {
+            schema,
+            types,
+            decimals: Decimals::default(),
+        }
     }
 
     /// The question about this action; what does not fit the schema is an
@@ -59,7 +65,7 @@ impl Builder {
         let principal = self.entity(&question.principal)?;
         let resource = self.entity(&question.resource)?;
         // Cedar's text would print the values, here and below.
-        let context = Context::from_pairs(expressions(question.context)?)
+        let context = Context::from_pairs(self.expressions(question.context)?)
             .map_err(|_| "a value of the context is not well-formed".to_owned())?;
         let request = Request::new(
             principal.uid(),
@@ -115,52 +121,106 @@ impl Builder {
             EntityId::new(id),
         ))
     }
-}
 
-/// The context as Cedar expressions. Absent and null are the same; numbers
-/// with a fraction are refused, because Cedar has no floats.
-fn expressions(
-    context: &Map<String, Value>,
-) -> Result<Vec<(String, RestrictedExpression)>, String> {
-    let given = context.iter().filter(|(_, value)| !value.is_null());
-    given
-        .map(|(name, value)| {
-            let made = expression(value).map_err(|e| format!("context `{name}`: {e}"))?;
-            Ok((name.clone(), made))
-        })
-        .collect()
-}
+    /// The context as Cedar expressions. Absent and null are the same; numbers
+    /// with a fraction are refused, because Cedar has no floats.
+    fn expressions(
+        &self,
+        context: &Map<String, Value>,
+    ) -> Result<Vec<(String, RestrictedExpression)>, String> {
+        let given = context.iter().filter(|(_, value)| !value.is_null());
+        given
+            .map(|(name, value)| {
+                let made = self.expression(value);
+                let made = made.map_err(|e| format!("context `{name}`: {e}"))?;
+                Ok((name.clone(), made))
+            })
+            .collect()
+    }
 
-fn expression(value: &Value) -> Result<RestrictedExpression, String> {
-    match value {
-        Value::Null => Err("null has no place in a list or record".to_owned()),
-        Value::Bool(value) => Ok(RestrictedExpression::new_bool(*value)),
-        Value::String(text) => Ok(RestrictedExpression::new_string(text.clone())),
-        Value::Number(number) => number
-            .as_i64()
-            .map(RestrictedExpression::new_long)
-            .ok_or_else(|| format!("`{number}` is not a whole number of 64 bits")),
-        Value::Array(items) => {
-            let items: Result<Vec<_>, _> = items.iter().map(expression).collect();
-            Ok(RestrictedExpression::new_set(items?))
-        }
-        Value::Object(fields) => match fields.get("__extn") {
-            Some(extension) if fields.len() == 1 => decimal(extension),
-            _ => {
-                if let Some(reserved) = fields.keys().find(|key| key.starts_with("__")) {
-                    return Err(format!("the key `{reserved}` is reserved"));
-                }
-                RestrictedExpression::new_record(expressions(fields)?).map_err(|e| e.to_string())
+    fn expression(&self, value: &Value) -> Result<RestrictedExpression, String> {
+        match value {
+            Value::Null => Err("null has no place in a list or record".to_owned()),
+            Value::Bool(value) => Ok(RestrictedExpression::new_bool(*value)),
+            Value::String(text) => Ok(RestrictedExpression::new_string(text.clone())),
+            Value::Number(number) => number
+                .as_i64()
+                .map(RestrictedExpression::new_long)
+                .ok_or_else(|| format!("`{number}` is not a whole number of 64 bits")),
+            Value::Array(items) => {
+                let items: Result<Vec<_>, _> = items.iter().map(|i| self.expression(i)).collect();
+                Ok(RestrictedExpression::new_set(items?))
             }
-        },
+            Value::Object(fields) => match fields.get("__extn") {
+                Some(extension) if fields.len() == 1 => self.decimal(extension),
+                _ => {
+                    if let Some(reserved) = fields.keys().find(|key| key.starts_with("__")) {
+                        return Err(format!("the key `{reserved}` is reserved"));
+                    }
+                    RestrictedExpression::new_record(self.expressions(fields)?)
+                        .map_err(|e| e.to_string())
+                }
+            },
+        }
+    }
+
+    /// `{"fn": "decimal", "arg": "1.50"}`, the only extension that is taken.
+    fn decimal(&self, extension: &Value) -> Result<RestrictedExpression, String> {
+        let argument = extension.get("arg").and_then(Value::as_str);
+        match (extension.get("fn").and_then(Value::as_str), argument) {
+            (Some("decimal"), Some(text)) => Ok(self.decimals.of(text)),
+            _ => Err("only decimals may be written as an extension".to_owned()),
+        }
     }
 }
 
-/// `{"fn": "decimal", "arg": "1.50"}`, the only extension that is taken.
-fn decimal(extension: &Value) -> Result<RestrictedExpression, String> {
-    let argument = extension.get("arg").and_then(Value::as_str);
-    match (extension.get("fn").and_then(Value::as_str), argument) {
-        (Some("decimal"), Some(text)) => Ok(RestrictedExpression::new_decimal(text)),
-        _ => Err("only decimals may be written as an extension".to_owned()),
+/// Most decimals that are kept, and the longest.
+const DECIMALS_MAX: usize = 4_096;
+const DECIMAL_BYTES_MAX: usize = 24;
+
+/// Decimals as expressions. Cedar takes longer to make one than to ask a
+/// policy, and the same amounts come again and again, so they are kept.
+#[derive(Debug, Default)]
+struct Decimals {
+    made: RwLock<HashMap<String, RestrictedExpression>>,
+}
+
+impl Decimals {
+    fn of(&self, text: &str) -> RestrictedExpression {
+        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = made.get(text) {
+            return found.clone();
+        }
+        drop(made);
+        let new = RestrictedExpression::new_decimal(text);
+        if text.len() <= DECIMAL_BYTES_MAX {
+            let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
+            if made.len() >= DECIMALS_MAX {
+                made.clear();
+            }
+            made.insert(text.to_owned(), new.clone());
+        }
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_decimals_are_bounded_and_are_what_was_asked_for() {
+        let decimals = Decimals::default();
+        for n in 0..2 * DECIMALS_MAX {
+            let text = format!("{n}.5");
+            for _ in 0..2 {
+                let expected = RestrictedExpression::new_decimal(&text);
+                assert_eq!(format!("{:?}", decimals.of(&text)), format!("{expected:?}"));
+            }
+            assert!(decimals.made.read().unwrap().len() <= DECIMALS_MAX);
+        }
+        let before = decimals.made.read().unwrap().len();
+        let _ = decimals.of(&"1".repeat(DECIMAL_BYTES_MAX + 1));
+        assert_eq!(decimals.made.read().unwrap().len(), before);
     }
 }
