@@ -211,7 +211,7 @@ impl Control {
     ) -> Result<Loaded, Refusal> {
         let tenant = ctx.tenant;
         let pack = checked(&files)?;
-        let faults = pack.check_modules(self.capabilities());
+        let faults = pack.lint(self.capabilities());
         if let Some(fault) = faults.first() {
             return Err(Refusal::invalid(fault.to_string()));
         }

@@ -27,6 +27,14 @@ impl Fault {
         Self::at(file, (0, 0), refusal)
     }
 
+    /// A fault of a policy.
+    #[must_use]
+    pub fn of_policy(fault: gate::policy::Fault) -> Self {
+        let number = |n: usize| u64::try_from(n).unwrap_or(0);
+        let place = (number(fault.line), number(fault.column));
+        Self::at(&fault.file, place, Refusal::invalid(fault.message))
+    }
+
     /// A fault at a line and a column.
     #[must_use]
     pub fn at(file: &str, (line, column): (u64, u64), refusal: Refusal) -> Self {

@@ -56,6 +56,12 @@ const FOLDERS: &[(Folder, &str, &[&str], Need)] = &[
     (Folder::Sources, "sources/", &[".yaml"], Need::Must),
     (Folder::Rules, "rules/", &[".yaml"], Need::Must),
     (Folder::Policies, "policies/", &[".cedar"], Need::Must),
+    (
+        Folder::PolicyTests,
+        "policies/tests/",
+        &[".yaml"],
+        Need::May,
+    ),
     (Folder::Runbooks, "runbooks/", &[".yaml"], Need::May),
     (Folder::Tests, "tests/", &[".yaml"], Need::May),
     (Folder::Fixtures, "fixtures/", &[""], Need::May),
@@ -78,6 +84,8 @@ pub(crate) enum Folder {
     Rules,
     /// Cedar policies.
     Policies,
+    /// Tests of the policies.
+    PolicyTests,
     /// Runbooks.
     Runbooks,
     /// The pack's own tests.
@@ -176,7 +184,8 @@ fn suggestion(path: &str) -> String {
     }
     let folder = FOLDERS
         .iter()
-        .find(|(_, prefix, ..)| path.starts_with(prefix));
+        .filter(|(_, prefix, ..)| path.starts_with(prefix))
+        .max_by_key(|(_, prefix, ..)| prefix.len());
     match folder {
         Some((_, prefix, endings, _)) => format!(
             "files in `{prefix}` end with `{}` and stand in no further folder",

@@ -19,6 +19,7 @@ pub mod labels;
 pub mod manifest;
 mod yaml;
 
+pub mod policies;
 pub mod runbook;
 
 mod load;

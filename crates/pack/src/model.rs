@@ -35,6 +35,10 @@ pub struct Pack {
     pub runbooks: Vec<Runbook>,
     /// What people call things.
     pub labels: Labels,
+    /// The policies as written, by file.
+    pub policies: Vec<(String, String)>,
+    /// The pack's tests of its policies.
+    pub policy_tests: Vec<gate::policy::Case>,
     /// The pack's own tests.
     pub tests: Vec<Case>,
     /// Recorded input, by path.
@@ -62,6 +66,31 @@ impl Pack {
             Refusal::unavailable(format!("no schema of `{}`", subject.kind()))
                 .hint("a pack declares it in `schemas/`")
         })
+    }
+
+    /// What is wrong with the pack where these modules exist, beside what
+    /// keeps it from loading.
+    #[must_use]
+    pub fn lint(&self, capabilities: &Capabilities) -> Vec<Fault> {
+        let mut faults = self.check_modules(capabilities);
+        let known = self.known(Some(capabilities));
+        let found = gate::policy::lint(&self.policies, &known);
+        faults.extend(found.into_iter().map(Fault::of_policy));
+        faults
+    }
+
+    /// The names that policies of the pack may use.
+    pub(crate) fn known(&self, capabilities: Option<&Capabilities>) -> gate::policy::Known {
+        let kinds = self
+            .runbooks
+            .iter()
+            .map(|r| r.definition().directive.kind.clone());
+        let autonomous = self.rules.approvals.autonomous.keys().cloned();
+        gate::policy::Known {
+            tools: capabilities.map(|c| c.keys().cloned().collect()),
+            subject_types: Some(self.schemas.keys().cloned().collect()),
+            directive_types: Some(kinds.chain(autonomous).collect()),
+        }
     }
 
     /// Modules that runbooks name and that do not exist.

@@ -1,7 +1,9 @@
 //! The packs that ship with writ: each loads, and each passes its own tests.
 //! What they are about is not known here.
 
+use pack::policies::Policies;
 use pack::{Files, load, testing};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn packs() -> Vec<PathBuf> {
@@ -48,5 +50,21 @@ fn every_pack_loads_and_passes_its_own_tests() {
             }
         }
         assert!(failed.is_empty(), "{}", failed.join("\n"));
+        let policies = Policies::read(&files(&root), None).unwrap();
+        assert_eq!(policies.lint(), []);
+        let tested = policies.test();
+        let named: BTreeSet<_> = policies
+            .tests
+            .iter()
+            .flat_map(|c| &c.expect.determining)
+            .collect();
+        let ids = policies.set.ids();
+        assert_eq!(
+            named,
+            ids.iter().collect(),
+            "every policy has decided a test"
+        );
+        let failed: Vec<_> = tested.iter().filter(|t| !t.passed()).collect();
+        assert!(failed.is_empty(), "{failed:#?}");
     }
 }

@@ -2,10 +2,12 @@
 
 mod archive;
 mod nouns;
+mod policy;
 mod signing;
 
 pub(crate) use archive::{ArchiveAt, ArchiveCommand, Target, Trusted};
 pub(crate) use nouns::{Budget, Key, Pack, Principal, Session, Tenant};
+pub(crate) use policy::Policy;
 pub(crate) use signing::{Checkpoints, ExportBundle, LogKey, Prove, Verify, VerifyBundle, Witness};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -176,6 +178,11 @@ pub(crate) enum Command {
     Pack {
         #[command(subcommand)]
         command: Pack,
+    },
+    /// Policies
+    Policy {
+        #[command(subcommand)]
+        command: Policy,
     },
     /// Tenants
     Tenant {

@@ -17,7 +17,8 @@ use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
 use client::Client;
 use commands::{
-    Json, archive, backup, budget, decide, identity, kill, ledger, pack, personal, read, session,
+    Json, archive, backup, budget, decide, identity, kill, ledger, pack, personal, policy, read,
+    session,
 };
 use failure::Failure;
 use std::process::ExitCode;
@@ -94,6 +95,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Budget { command } => budget::run(client, output, command).await,
         Command::Session { command } => session::run(client, output, command).await,
         Command::Pack { command } => pack::run(client, output, command).await,
+        Command::Policy { command } => policy::run(output, command),
         Command::Tenant { command } => identity::tenant(client, output, command).await,
         Command::Principal { command } => identity::principal(client, output, command).await,
         Command::Key { command } => identity::key(client, output, command).await,

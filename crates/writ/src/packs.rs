@@ -3,7 +3,7 @@
 
 use crate::failure::Failure;
 use include_dir::{Dir, include_dir};
-use pack::{Files, Pack};
+use pack::{Fault, Files, Pack};
 use std::path::Path;
 
 /// The packs of the repository, as they were when writ was built.
@@ -98,12 +98,28 @@ pub(crate) fn load(directory: &Path) -> Result<Pack, Failure> {
 
 /// Loads a pack from its files, with every fault named.
 pub(crate) fn checked(files: &Files) -> Result<Pack, Failure> {
-    pack::load(files).map_err(|faults| {
-        let lines: Vec<String> = faults.iter().map(|f| format!("  {f}")).collect();
-        Failure::integrity(format!(
-            "the pack has {} faults:\n{}",
-            lines.len(),
-            lines.join("\n")
-        ))
-    })
+    pack::load(files).map_err(|faults| failure("the pack", &faults))
+}
+
+/// Fails with every fault named, when there are any.
+pub(crate) fn sound(what: &str, faults: &[Fault]) -> Result<(), Failure> {
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(failure(what, faults)),
+    }
+}
+
+pub(crate) fn failure(what: &str, faults: &[Fault]) -> Failure {
+    let lines: Vec<String> = faults.iter().map(|f| format!("  {f}")).collect();
+    let count = match lines.len() {
+        1 => "1 fault".to_owned(),
+        n => format!("{n} faults"),
+    };
+    Failure::integrity(format!("{what} has {count}:\n{}", lines.join("\n")))
+}
+
+/// The modules that are built in.
+pub(crate) fn capabilities() -> Result<gate::Capabilities, Failure> {
+    let modules = act::builtin::registry(&act::builtin::HttpSettings::default())?;
+    Ok(modules.capabilities())
 }

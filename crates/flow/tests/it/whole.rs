@@ -371,7 +371,8 @@ async fn a_failed_step_undoes_what_was_done() {
 async fn the_policy_blocks() {
     let sample = Sample {
         policies:
-            "@id(\"never\") forbid (principal, action == Action::\"plan_approval\", resource);"
+            "@id(\"never\") forbid (principal, action == Action::\"plan_approval\", resource)
+             when { context.steps > 0 };"
                 .into(),
         ..Sample::default()
     };

@@ -313,7 +313,7 @@ fn parse_file(
 
 /// Where a parsed policy begins: Cedar names them `policy0`, `policy1`… in
 /// their order.
-fn place_of(policy: &Policy, starts: &[usize]) -> usize {
+pub(super) fn place_of(policy: &Policy, starts: &[usize]) -> usize {
     let number = policy.id().to_string();
     let number = number.strip_prefix("policy").and_then(|n| n.parse().ok());
     number
@@ -370,7 +370,7 @@ fn grouped_action(uid: &EntityUid, actions: &Entities) -> Option<Entity> {
 }
 
 /// Whether a policy can apply to an action, by its scope alone.
-fn speaks_of(policy: &Policy, action: &EntityUid, actions: &Entities) -> bool {
+pub(super) fn speaks_of(policy: &Policy, action: &EntityUid, actions: &Entities) -> bool {
     match policy.action_constraint() {
         ActionConstraint::Any => true,
         ActionConstraint::Eq(one) => one == *action,

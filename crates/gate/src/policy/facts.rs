@@ -3,13 +3,15 @@
 
 use kernel::{Money, Ratio, Span};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// Digits after the point of Cedar's decimals.
 const DIGITS: u32 = 4;
 
 /// What the gate knows; the schema's `Facts`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Facts {
     /// What this operation sets aside; at plan approval the directive's whole
     /// budget.
@@ -23,10 +25,13 @@ pub struct Facts {
     /// Least confidence among the snapshot's fields.
     pub confidence: Ratio,
     /// The written justification, where one is given.
+    #[serde(default)]
     pub justification: Option<String>,
     /// The person who approved the directive, where one did.
+    #[serde(default)]
     pub approved_by: Option<kernel::Actor>,
     /// The host that would be reached, where there is one.
+    #[serde(default)]
     pub destination: Option<String>,
 }
 

@@ -3,9 +3,11 @@
 //! empty or broken set never loads, a policy that fails while it is evaluated
 //! blocks, and nothing here knows what any policy is about.
 
+mod cases;
 mod engine;
 mod facts;
 mod lexical;
+mod lint;
 mod question;
 mod scope;
 
@@ -14,7 +16,9 @@ mod agree;
 #[cfg(test)]
 mod tests;
 
+pub use cases::{Case, Changed, Expected, compare};
 pub use facts::Facts;
+pub use lint::{Known, lint};
 
 use crate::contract::{ActionClass, CostClass};
 pub(crate) use engine::Engine;
@@ -72,9 +76,11 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 /// What policy is asked about: one operation on one subject.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Resource {
     /// The directive's type.
+    #[serde(rename = "directive_type")]
     pub directive_kind: String,
     /// The module (tool).
     pub module: String,
@@ -87,7 +93,8 @@ pub struct Resource {
 }
 
 /// A question to policy.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Request {
     /// Who asks.
     pub principal: Actor,

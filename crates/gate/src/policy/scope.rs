@@ -9,8 +9,9 @@ use super::question::{Attribute, Node, Question};
 use cedar_policy::Policy;
 use cedar_policy::pst::{
     BinaryOp, Clause, EntityOrSlot, EntityType, EntityUID, Expr, Literal, PrincipalConstraint,
-    ResourceConstraint, Var,
+    ResourceConstraint, Template, Var,
 };
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -18,26 +19,24 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// asked in vain, never be left out.
 type Key = u64;
 
-/// One of these facts must hold.
-type Alternatives = Vec<Key>;
-
 /// Who a fact is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Side {
+pub(super) enum Side {
     Principal,
     Resource,
 }
 
-#[derive(Hash)]
-enum Fact<'a> {
+/// What a condition says about one side of a question.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Fact<'a> {
     /// It is of this type.
-    Is(Side, &'a str),
+    Is(Side, Cow<'a, str>),
     /// It is this entity, or in it.
-    In(Side, &'a str, &'a str),
+    In(Side, Cow<'a, str>, Cow<'a, str>),
     /// The attribute is this text.
-    Text(Side, &'a str, &'a str),
+    Text(Side, Cow<'a, str>, Cow<'a, str>),
     /// The attribute is this entity.
-    Entity(Side, &'a str, &'a str, &'a str),
+    Entity(Side, Cow<'a, str>, Cow<'a, str>, Cow<'a, str>),
 }
 
 impl Fact<'_> {
@@ -48,110 +47,101 @@ impl Fact<'_> {
     }
 }
 
-/// What a policy needs: each of these must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Needs {
-    all: Vec<Alternatives>,
-    attributes: BTreeSet<(Side, String)>,
+/// Any of these makes a condition true; without them it is false.
+pub(super) type AnyOf = Vec<Fact<'static>>;
+
+/// Which conditions of a policy are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// The scope, and the conditions up to the first that is not understood.
+    Leading,
+    /// All that are understood, wherever they stand.
+    All,
 }
 
-impl Needs {
-    /// Reads them from a policy. What is not understood is not needed.
-    pub(super) fn of(policy: &Policy) -> Self {
-        let mut needs = Self::default();
-        let Ok(written) = policy.to_pst() else {
-            return needs;
+/// The conditions of a policy that are understood; each must hold.
+pub(super) fn conditions(body: &Template, read: Read) -> Vec<AnyOf> {
+    let mut found = Vec::new();
+    match &body.principal {
+        PrincipalConstraint::Eq(one) | PrincipalConstraint::In(one) => {
+            found.extend(constrained(Side::Principal, None, Some(one)));
+        }
+        PrincipalConstraint::Is(kind) => {
+            found.extend(constrained(Side::Principal, Some(kind), None));
+        }
+        PrincipalConstraint::IsIn(kind, one) => {
+            found.extend(constrained(Side::Principal, Some(kind), Some(one)));
+        }
+        PrincipalConstraint::Any => {}
+    }
+    match &body.resource {
+        ResourceConstraint::Eq(one) | ResourceConstraint::In(one) => {
+            found.extend(constrained(Side::Resource, None, Some(one)));
+        }
+        ResourceConstraint::Is(kind) => {
+            found.extend(constrained(Side::Resource, Some(kind), None));
+        }
+        ResourceConstraint::IsIn(kind, one) => {
+            found.extend(constrained(Side::Resource, Some(kind), Some(one)));
+        }
+        ResourceConstraint::Any => {}
+    }
+    for clause in body.clauses() {
+        let understood = match clause {
+            Clause::When(condition) => conjunction(condition, read, &mut found),
+            Clause::Unless(_) => false,
         };
-        let body = written.body();
-        match &body.principal {
-            PrincipalConstraint::Eq(one) | PrincipalConstraint::In(one) => {
-                needs.inside(Side::Principal, one);
-            }
-            PrincipalConstraint::Is(kind) => needs.kind(Side::Principal, kind),
-            PrincipalConstraint::IsIn(kind, one) => {
-                needs.kind(Side::Principal, kind);
-                needs.inside(Side::Principal, one);
-            }
-            PrincipalConstraint::Any => {}
-        }
-        match &body.resource {
-            ResourceConstraint::Eq(one) | ResourceConstraint::In(one) => {
-                needs.inside(Side::Resource, one);
-            }
-            ResourceConstraint::Is(kind) => needs.kind(Side::Resource, kind),
-            ResourceConstraint::IsIn(kind, one) => {
-                needs.kind(Side::Resource, kind);
-                needs.inside(Side::Resource, one);
-            }
-            ResourceConstraint::Any => {}
-        }
-        for clause in body.clauses() {
-            let Clause::When(condition) = clause else {
-                break;
-            };
-            if !needs.leading(condition) {
-                break;
-            }
-        }
-        needs.all.sort_unstable();
-        needs.all.dedup();
-        needs
-    }
-
-    fn need(&mut self, mut any: Alternatives) {
-        any.sort_unstable();
-        any.dedup();
-        self.all.push(any);
-    }
-
-    fn kind(&mut self, side: Side, kind: &EntityType) {
-        self.need(vec![Fact::Is(side, &kind.to_string()).key()]);
-    }
-
-    fn inside(&mut self, side: Side, one: &EntityOrSlot) {
-        if let EntityOrSlot::Entity(uid) = one {
-            self.need(vec![inside(side, uid)]);
+        if !understood && read == Read::Leading {
+            break;
         }
     }
+    found
+}
 
-    /// Takes the conditions of a conjunction from the left; false at the first
-    /// that is not understood.
-    fn leading(&mut self, condition: &Expr) -> bool {
-        if let Expr::BinaryOp {
-            op: BinaryOp::And,
-            left,
-            right,
-        } = condition
-        {
-            return self.leading(left) && self.leading(right);
+fn constrained(side: Side, kind: Option<&EntityType>, one: Option<&EntityOrSlot>) -> Vec<AnyOf> {
+    let kind = kind.map(|kind| vec![Fact::Is(side, kind.to_string().into())]);
+    let one = one.and_then(|one| match one {
+        EntityOrSlot::Entity(uid) => Some(vec![inside(side, uid)]),
+        EntityOrSlot::Slot(_) => None,
+    });
+    kind.into_iter().chain(one).collect()
+}
+
+/// Reads a conjunction from the left; whether all of it was understood.
+fn conjunction(condition: &Expr, read: Read, found: &mut Vec<AnyOf>) -> bool {
+    if let Expr::BinaryOp {
+        op: BinaryOp::And,
+        left,
+        right,
+    } = condition
+    {
+        let whole = conjunction(left, read, found);
+        if !whole && read == Read::Leading {
+            return false;
         }
-        let mut attributes = BTreeSet::new();
-        match alternatives(condition, &mut attributes) {
-            Some(keys) => {
-                self.need(keys);
-                self.attributes.extend(attributes);
-                true
-            }
-            None => false,
+        return conjunction(right, read, found) && whole;
+    }
+    match alternatives(condition) {
+        Some(any) => {
+            found.push(any);
+            true
         }
+        None => false,
     }
 }
 
 /// A condition that cannot fail and is false unless one of these facts holds.
-fn alternatives(
-    condition: &Expr,
-    attributes: &mut BTreeSet<(Side, String)>,
-) -> Option<Alternatives> {
+fn alternatives(condition: &Expr) -> Option<AnyOf> {
     match condition {
         Expr::BinaryOp { op, left, right } => match op {
             BinaryOp::Or => {
-                let mut keys = alternatives(left, attributes)?;
-                keys.extend(alternatives(right, attributes)?);
-                Some(keys)
+                let mut any = alternatives(left)?;
+                any.extend(alternatives(right)?);
+                Some(any)
             }
             BinaryOp::Eq => {
-                let either = equal(left, right, attributes);
-                Some(vec![either.or_else(|| equal(right, left, attributes))?])
+                let either = equal(left, right);
+                Some(vec![either.or_else(|| equal(right, left))?])
             }
             BinaryOp::In => {
                 let side = side(left)?;
@@ -164,10 +154,7 @@ fn alternatives(
                 }
             }
             BinaryOp::Contains => match &**left {
-                Expr::Set(several) => several
-                    .iter()
-                    .map(|one| equal(right, one, attributes))
-                    .collect(),
+                Expr::Set(several) => several.iter().map(|one| equal(right, one)).collect(),
                 _ => None,
             },
             _ => None,
@@ -176,29 +163,28 @@ fn alternatives(
             expr,
             entity_type,
             in_expr: None,
-        } => Some(vec![Fact::Is(side(expr)?, &entity_type.to_string()).key()]),
+        } => Some(vec![Fact::Is(side(expr)?, entity_type.to_string().into())]),
         _ => None,
     }
 }
 
 /// `what` is a variable or its attribute, `literal` what it is compared with.
-fn equal(what: &Expr, literal: &Expr, attributes: &mut BTreeSet<(Side, String)>) -> Option<Key> {
+pub(super) fn equal(what: &Expr, literal: &Expr) -> Option<Fact<'static>> {
     if let Some(side) = side(what) {
         return Some(inside(side, entity(literal)?));
     }
     let Expr::GetAttr { expr, attr } = what else {
         return None;
     };
-    let side = side(expr)?;
-    let key = match literal {
-        Expr::Literal(Literal::String(text)) => Fact::Text(side, attr, text).key(),
+    let (side, name) = (side(expr)?, attr.to_string().into());
+    Some(match literal {
+        Expr::Literal(Literal::String(text)) => Fact::Text(side, name, text.to_string().into()),
         other => {
             let uid = entity(other)?;
-            Fact::Entity(side, attr, &uid.ty.to_string(), &uid.eid).key()
+            let (kind, id) = (uid.ty.to_string(), uid.eid.to_string());
+            Fact::Entity(side, name, kind.into(), id.into())
         }
-    };
-    attributes.insert((side, attr.to_string()));
-    Some(key)
+    })
 }
 
 fn side(variable: &Expr) -> Option<Side> {
@@ -216,8 +202,40 @@ fn entity(literal: &Expr) -> Option<&EntityUID> {
     }
 }
 
-fn inside(side: Side, uid: &EntityUID) -> Key {
-    Fact::In(side, &uid.ty.to_string(), &uid.eid).key()
+fn inside(side: Side, uid: &EntityUID) -> Fact<'static> {
+    Fact::In(side, uid.ty.to_string().into(), uid.eid.to_string().into())
+}
+
+/// What a policy needs, as keys: one of each must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Needs {
+    all: Vec<Vec<Key>>,
+    attributes: BTreeSet<(Side, String)>,
+}
+
+impl Needs {
+    /// Reads them from a policy. What is not understood is not needed.
+    pub(super) fn of(policy: &Policy) -> Self {
+        let mut needs = Self::default();
+        let Ok(written) = policy.to_pst() else {
+            return needs;
+        };
+        for any in conditions(written.body(), Read::Leading) {
+            needs.attributes.extend(any.iter().filter_map(|f| match f {
+                Fact::Text(side, name, _) | Fact::Entity(side, name, ..) => {
+                    Some((*side, name.to_string()))
+                }
+                Fact::Is(..) | Fact::In(..) => None,
+            }));
+            let mut keys: Vec<Key> = any.iter().map(Fact::key).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            needs.all.push(keys);
+        }
+        needs.all.sort_unstable();
+        needs.all.dedup();
+        needs
+    }
 }
 
 /// The facts of a question, sorted.
@@ -234,14 +252,17 @@ impl Facts {
             (Side::Resource, &question.resource),
         ];
         for (side, node) in nodes {
-            keys.push(Fact::Is(side, node.kind).key());
+            keys.push(Fact::Is(side, node.kind.into()).key());
             for (kind, id) in closure(node, question) {
-                keys.push(Fact::In(side, kind, id).key());
+                keys.push(Fact::In(side, kind.into(), id.into()).key());
             }
             for (name, attribute) in &node.attributes {
                 keys.push(match attribute {
-                    Attribute::Text(text) => Fact::Text(side, name, text).key(),
-                    Attribute::Entity(kind, id) => Fact::Entity(side, name, kind, id).key(),
+                    Attribute::Text(text) => Fact::Text(side, (*name).into(), (*text).into()).key(),
+                    Attribute::Entity(kind, id) => {
+                        let (kind, id) = ((*kind).into(), (*id).into());
+                        Fact::Entity(side, (*name).into(), kind, id).key()
+                    }
                 });
             }
         }
@@ -295,9 +316,8 @@ impl Index {
         for key in needs.values().flat_map(|n| n.all.iter().flatten()) {
             *frequency.entry(*key).or_default() += 1;
         }
-        let of = |any: &&Alternatives| -> usize {
-            any.iter().filter_map(|key| frequency.get(key)).sum()
-        };
+        let of =
+            |any: &&Vec<Key>| -> usize { any.iter().filter_map(|key| frequency.get(key)).sum() };
         let mut index = Self::default();
         for (number, needs) in &needs {
             match needs.all.iter().min_by_key(of) {

@@ -9,8 +9,8 @@ mod sensing;
 use crate::fault::Fault;
 use crate::files::{self, Files, Folder};
 use crate::model::{ModuleUse, Pack};
+use crate::policies;
 use crate::runbook;
-use gate::policy::{self, PolicySet};
 use gate::{Rules, RulesSource};
 use kernel::Refusal;
 use read::Parts;
@@ -54,6 +54,7 @@ fn assemble(files: &Files, parts: &Parts, faults: &mut Vec<Fault>) -> Option<Pac
     cross::labels(parts, &names, faults);
     let runbooks = runbooks(parts, &names, faults);
     cross::tests(parts, files, &names, faults);
+    let policy_tests = policies::tests(files, Folder::PolicyTests, faults);
     let digests = files::digests(files);
     let hash = match files::hash(&digests) {
         Ok(hash) => hash,
@@ -71,6 +72,8 @@ fn assemble(files: &Files, parts: &Parts, faults: &mut Vec<Fault>) -> Option<Pac
         catalog: Arc::new(catalog?),
         rules: Arc::new(rules?),
         modules: modules(parts),
+        policies: policies::texts(files, &mut Vec::new()),
+        policy_tests,
         runbooks,
         labels: parts
             .labels
@@ -133,19 +136,8 @@ fn rules(parts: &Parts, files: &Files, faults: &mut Vec<Fault>) -> Option<Rules>
             faults.push(document.places.fault_at(&[], own, refusal));
         }
     }
-    let policies = parts.policies(files, faults);
-    let placed = |fault: policy::Fault| {
-        let number = |n: usize| u64::try_from(n).unwrap_or(0);
-        let place = (number(fault.line), number(fault.column));
-        Fault::at(&fault.file, place, Refusal::invalid(fault.message))
-    };
-    if let Err(mut found) = PolicySet::load(policy::SCHEMA, &policies) {
-        // A policy is checked once for each action that it speaks of.
-        found.dedup_by(|a, b| {
-            a.line > 0 && (&a.file, a.line, a.column) == (&b.file, b.line, b.column)
-        });
-        faults.extend(found.into_iter().map(placed));
-    }
+    let policies = policies::texts(files, faults);
+    faults.extend(policies::load(&policies).err().into_iter().flatten());
     if faults.len() > before {
         return None;
     }
@@ -157,7 +149,7 @@ fn rules(parts: &Parts, files: &Files, faults: &mut Vec<Fault>) -> Option<Rules>
     match Rules::compile(source, &policies) {
         Ok(rules) => Some(rules),
         Err(found) => {
-            faults.extend(found.into_iter().map(placed));
+            faults.extend(found.into_iter().map(Fault::of_policy));
             None
         }
     }

@@ -10,7 +10,6 @@ use crate::runbook::Definition as Runbook;
 use crate::testing::Case;
 use crate::yaml::{self, Document};
 use gate::{approval, budget, validate};
-use kernel::Refusal;
 use sense::definition::{ConfidenceTables, Correlation, Promotion, Rule, SignalType, Source};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -77,21 +76,6 @@ impl Parts {
             runbooks_whole: runbooks.whole,
             tests: group(files, Folder::Tests, faults).found,
         }
-    }
-
-    /// The policies as text.
-    pub(super) fn policies(&self, files: &Files, faults: &mut Vec<Fault>) -> Vec<(String, String)> {
-        let mut texts = Vec::new();
-        for (path, bytes) in files::within(files, Folder::Policies) {
-            match std::str::from_utf8(bytes) {
-                Ok(text) => texts.push((path.to_owned(), text.to_owned())),
-                Err(_) => faults.push(Fault::of_file(
-                    path,
-                    Refusal::invalid("the file is not UTF-8"),
-                )),
-            }
-        }
-        texts
     }
 }
 

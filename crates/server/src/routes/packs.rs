@@ -94,10 +94,7 @@ async fn check(
     StrictJson(body): StrictJson<PackFiles>,
 ) -> Answer<Json<Value>> {
     let (hash, faults) = match pack::load(&body.bytes()?) {
-        Ok(pack) => (
-            Some(pack.hash),
-            pack.check_modules(app.control().capabilities()),
-        ),
+        Ok(pack) => (Some(pack.hash), pack.lint(app.control().capabilities())),
         Err(faults) => (None, faults),
     };
     Ok(Json(

@@ -14,6 +14,7 @@ pub(crate) mod ledger;
 pub(crate) mod offline;
 pub(crate) mod pack;
 pub(crate) mod personal;
+pub(crate) mod policy;
 pub(crate) mod prove;
 pub(crate) mod read;
 pub(crate) mod session;

@@ -42,6 +42,8 @@ async fn send(client: &Client, output: Json, verb: &str, directory: &Path) -> Re
 
 fn check(output: Json, directory: &Path) -> Result<(), Failure> {
     let pack = packs::load(directory)?;
+    let faults = pack.lint(&packs::capabilities()?);
+    packs::sound("the pack", &faults)?;
     let report = json!({
         "name": pack.manifest.name,
         "version": pack.manifest.version,
@@ -54,24 +56,27 @@ fn check(output: Json, directory: &Path) -> Result<(), Failure> {
 fn test(output: Json, directory: &Path) -> Result<(), Failure> {
     let pack = packs::load(directory)?;
     let results = pack::testing::run(&pack);
-    let failed = results.iter().filter(|r| !r.faults.is_empty()).count();
     let report = json!({ "items": results });
-    print(output, &report, |_| {
-        let mut text = String::new();
-        for result in &results {
-            let word = if result.faults.is_empty() {
-                "ok"
-            } else {
-                "FAILED"
-            };
-            text.push_str(&format!("{word:<7}{}\n", result.name));
-            for fault in &result.faults {
-                text.push_str(&format!("       {fault}\n"));
-            }
+    print(output, &report, |_| tested(&results));
+    failures(&results)
+}
+
+/// One line for each test, and one for each of its faults.
+pub(super) fn tested(results: &[pack::testing::Tested]) -> String {
+    let mut text = String::new();
+    for result in results {
+        let word = if result.passed() { "ok" } else { "FAILED" };
+        text.push_str(&format!("{word:<7}{}\n", result.name));
+        for fault in &result.faults {
+            text.push_str(&format!("       {fault}\n"));
         }
-        text
-    });
-    match failed {
+    }
+    text
+}
+
+/// Fails when a test has.
+pub(super) fn failures(results: &[pack::testing::Tested]) -> Result<(), Failure> {
+    match results.iter().filter(|r| !r.passed()).count() {
         0 => Ok(()),
         n => Err(Failure::integrity(format!(
             "{n} of {} tests failed",
