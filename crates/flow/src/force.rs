@@ -3,6 +3,7 @@
 //! the ledger, so that a restart, and a replay, need nothing else.
 
 use crate::control::Control;
+use crate::policies::{self, Policies};
 use kernel::names::Name;
 use kernel::{
     Aggregate, Ctx, Digest, Impossible, Refusal, Stamp, StreamId, TenantId, Timestamp, Unit,
@@ -17,13 +18,23 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// The id of the stream that holds a tenant's pack: it has one at a time.
 pub const ID: &str = "active";
 
-/// A pack in force, with its version in the ledger.
+/// A pack in force, together with the set of policies that was promoted, and
+/// their versions in the ledger. It is never changed, only replaced: whoever
+/// holds it sees one whole set.
 #[derive(Debug)]
 pub struct InForce {
     /// The pack, compiled.
     pub pack: Pack,
     /// Version of the record that it was loaded from.
     pub version: u64,
+    /// Version of the record of the sets of policies that stand beside it.
+    pub policies: u64,
+}
+
+impl InForce {
+    fn versions(&self) -> (u64, u64) {
+        (self.version, self.policies)
+    }
 }
 
 kernel::names! {
@@ -111,7 +122,9 @@ impl Force {
 
     fn set(&self, tenant: TenantId, pack: InForce) {
         let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
-        let newer = packs.get(&tenant).is_none_or(|p| p.version < pack.version);
+        let newer = packs
+            .get(&tenant)
+            .is_none_or(|held| held.versions() < pack.versions());
         if newer {
             packs.insert(tenant, Arc::new(pack));
         }
@@ -133,7 +146,7 @@ async fn recorded(store: &dyn Store, tenant: TenantId) -> Result<Option<InForce>
         })?;
         files.insert(path.clone(), bytes);
     }
-    let pack = pack::load(&files).map_err(|faults| {
+    let mut pack = pack::load(&files).map_err(|faults| {
         let first = faults.first().map(ToString::to_string).unwrap_or_default();
         Refusal::unavailable(format!(
             "the recorded pack `{}` does not load with this version of writ: {first}",
@@ -141,9 +154,12 @@ async fn recorded(store: &dyn Store, tenant: TenantId) -> Result<Option<InForce>
         ))
         .hint("load a pack that this version accepts")
     })?;
+    let (sets, policies) = policies::recorded(store, tenant).await?;
+    policies::compose(store, tenant, &sets, &mut pack).await?;
     Ok(Some(InForce {
         pack,
         version: document.version,
+        policies,
     }))
 }
 
@@ -152,10 +168,13 @@ async fn recorded(store: &dyn Store, tenant: TenantId) -> Result<Option<InForce>
 /// # Errors
 /// `conflict` when another pack was loaded meanwhile.
 pub fn still(unit: &mut Unit<'_>, in_force: &InForce) -> Result<(), Refusal> {
-    if unit.version::<PackRecord>(ID)? == in_force.version {
-        return Ok(());
+    if unit.version::<PackRecord>(ID)? != in_force.version {
+        return Err(Refusal::conflict("another pack was loaded meanwhile").hint("try again"));
     }
-    Err(Refusal::conflict("another pack was loaded meanwhile").hint("try again"))
+    if unit.version::<Policies>(policies::record::ID)? != in_force.policies {
+        return Err(Refusal::conflict("policies were changed meanwhile").hint("try again"));
+    }
+    Ok(())
 }
 
 impl Control {
@@ -185,13 +204,25 @@ impl Control {
         if store.others().is_none() {
             return Ok(());
         }
-        let held = self.force().of(tenant).map_or(0, |held| held.version);
-        let stream = StreamId::of::<PackRecord>(ID);
-        let found = store.document(tenant, &stream).await?;
-        if found.is_some_and(|document| document.version > held)
-            && let Some(pack) = recorded(store, tenant).await?
-        {
-            self.force().set(tenant, pack);
+        let held = self.force().of(tenant);
+        let (pack, sets) = held.map_or((0, 0), |held| held.versions());
+        let found = store
+            .document(tenant, &StreamId::of::<PackRecord>(ID))
+            .await?;
+        let beside = StreamId::of::<Policies>(policies::record::ID);
+        let beside = store.document(tenant, &beside).await?;
+        let newer = found.is_some_and(|document| document.version > pack)
+            || beside.is_some_and(|document| document.version > sets);
+        match newer {
+            true => self.reload(tenant).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Puts in force what is recorded for this tenant.
+    pub(crate) async fn reload(&self, tenant: TenantId) -> Result<(), Refusal> {
+        if let Some(in_force) = recorded(self.ledger().store(), tenant).await? {
+            self.force().set(tenant, in_force);
         }
         Ok(())
     }
@@ -210,7 +241,7 @@ impl Control {
         files: Files,
     ) -> Result<Loaded, Refusal> {
         let tenant = ctx.tenant;
-        let pack = checked(&files)?;
+        let mut pack = checked(&files)?;
         let faults = pack.lint(self.capabilities());
         if let Some(fault) = faults.first() {
             return Err(Refusal::invalid(fault.to_string()));
@@ -226,23 +257,25 @@ impl Control {
         };
         self.follow_pack(tenant).await?;
         let before = self.force().of(tenant).ok();
+        let store = self.ledger().store();
+        let (sets, version) = policies::recorded(store, tenant).await?;
+        policies::compose(store, tenant, &sets, &mut pack).await?;
         let budgets = pack.rules.budgets.clone();
-        let done = self
-            .ledger()
-            .run_once(ctx, key, move |unit| {
-                if let Some(before) = &before {
-                    still(unit, before)?;
-                    let former = &before.pack.rules.budgets;
-                    budgets
-                        .may_follow(former)
-                        .map_err(|e| e.at("budgets.yaml"))?;
-                }
-                record(unit, &loaded, &files)
-            })
-            .await?;
-        if let Some(in_force) = recorded(self.ledger().store(), tenant).await? {
-            self.force().set(tenant, in_force);
-        }
+        let work = move |unit: &mut Unit<'_>| {
+            if unit.version::<Policies>(policies::record::ID)? != version {
+                return Err(Refusal::conflict("policies were changed meanwhile").hint("try again"));
+            }
+            if let Some(before) = &before {
+                still(unit, before)?;
+                let former = &before.pack.rules.budgets;
+                budgets
+                    .may_follow(former)
+                    .map_err(|e| e.at("budgets.yaml"))?;
+            }
+            record(unit, &loaded, &files)
+        };
+        let done = self.ledger().run_once(ctx, key, work).await?;
+        self.reload(tenant).await?;
         Ok(done.answer)
     }
 }

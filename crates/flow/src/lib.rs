@@ -13,6 +13,7 @@ pub mod session;
 pub mod intake;
 mod investigate;
 pub mod personal;
+pub mod policies;
 mod runner;
 mod ticks;
 

@@ -13,6 +13,7 @@ pub fn registry() -> Registry {
         Fold::of::<crate::identity::Principal>(),
         Fold::of::<crate::identity::Key>(),
         Fold::of::<crate::force::PackRecord>(),
+        Fold::of::<crate::policies::Policies>(),
         Fold::of::<crate::personal::Ring>(),
         Fold::of::<crate::personal::SubjectKey>(),
         Fold::of::<world::Evidence>(),

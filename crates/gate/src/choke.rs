@@ -164,7 +164,8 @@ fn judge(unit: &mut Unit<'_>, matter: &Matter<'_>, asked: &mut [Asked]) -> Resul
             approval.clone(),
             kill.clone(),
         ]);
-        let given = give(matter, question, results, policy.determining, reservation);
+        let mut given = give(matter, question, results, policy.determining, reservation);
+        (given.asked, given.shadow) = (policy.asked, policy.shadow);
         let record = because_of(unit, matter.directive.entry, |unit| {
             unit.record::<VerdictRecord>(*id, VerdictEvent::Given(given))
         })?;
@@ -190,5 +191,7 @@ fn give(
         determining,
         reservation,
         subject: matter.directive.contract.subject().cloned(),
+        asked: Vec::new(),
+        shadow: None,
     }
 }

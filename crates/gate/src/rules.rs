@@ -23,6 +23,9 @@ pub struct RulesSource {
 pub struct Rules {
     /// The policies.
     pub policy: PolicySet,
+    /// Policies that are asked beside them, and whose answers are recorded and
+    /// count for nothing.
+    pub shadow: Option<PolicySet>,
     /// For the four validators.
     pub validators: validate::Settings,
     /// What may be spent.
@@ -70,6 +73,30 @@ impl Rules {
                 return Err(faults);
             }
         };
+        Self::of(policy, source)
+    }
+
+    /// The same rules with these policies in place of their own, and a set
+    /// that runs in shadow.
+    ///
+    /// # Errors
+    /// Every fault of the policies, with its place.
+    pub fn with_policies(
+        &self,
+        policies: &[(String, String)],
+        shadow: Option<PolicySet>,
+    ) -> Result<Self, Vec<Fault>> {
+        let source = RulesSource {
+            validators: self.validators.clone(),
+            budgets: self.budgets.clone(),
+            approvals: self.approvals.clone(),
+        };
+        let mut rules = Self::of(PolicySet::load(policy::SCHEMA, policies)?, source)?;
+        rules.shadow = shadow;
+        Ok(rules)
+    }
+
+    fn of(policy: PolicySet, source: RulesSource) -> Result<Self, Vec<Fault>> {
         let hashed = Hashed {
             policy: policy.hash(),
             validators: &source.validators,
@@ -79,6 +106,7 @@ impl Rules {
             .map_err(|e| vec![fault("rules", e.to_string())])?;
         Ok(Self {
             policy,
+            shadow: None,
             validators: source.validators,
             budgets: source.budgets,
             approvals: source.approvals,

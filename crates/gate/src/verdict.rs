@@ -2,6 +2,7 @@
 //! every result, the inputs that decided, and the aggregate. How they are
 //! reached stands in `choke`.
 
+use crate::policy;
 use kernel::{
     Aggregate, Digest, DirectiveId, EntryId, Impossible, Refs, Refusal, ReservationId, SnapshotId,
     Stamp, Subject, Timestamp, Verdict, VerdictId,
@@ -87,6 +88,13 @@ pub struct Given {
     pub reservation: Option<ReservationId>,
     /// What it is about.
     pub subject: Option<Subject>,
+    /// What policy was asked, so that it can be asked again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<policy::Request>,
+    /// What policy would have answered with the set that runs in shadow, where
+    /// one does. It counts for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<CheckResult>,
 }
 
 /// The verdict stands, and yet no permit was given.

@@ -73,10 +73,20 @@ impl Pack {
     #[must_use]
     pub fn lint(&self, capabilities: &Capabilities) -> Vec<Fault> {
         let mut faults = self.check_modules(capabilities);
-        let known = self.known(Some(capabilities));
-        let found = gate::policy::lint(&self.policies, &known);
-        faults.extend(found.into_iter().map(Fault::of_policy));
+        faults.extend(self.lint_policies(&self.policies, capabilities));
         faults
+    }
+
+    /// What lints find in policies that stand in this pack, or beside it.
+    #[must_use]
+    pub fn lint_policies(
+        &self,
+        policies: &[(String, String)],
+        capabilities: &Capabilities,
+    ) -> Vec<Fault> {
+        let known = self.known(Some(capabilities));
+        let found = gate::policy::lint(policies, &known);
+        found.into_iter().map(Fault::of_policy).collect()
     }
 
     /// The names that policies of the pack may use.

@@ -40,6 +40,11 @@ fn lifecycles() -> String {
     section(&mut text, "Kill switch engagement", &gate::kill::LIFECYCLE);
     section(&mut text, "Run", &act::run::RUN);
     section(&mut text, "Step of a run", &act::run::TASK);
+    section(
+        &mut text,
+        "Set of policies",
+        &flow::policies::record::LIFECYCLE,
+    );
     section(&mut text, "Session", &flow::session::lifecycle::SESSION);
     section(
         &mut text,

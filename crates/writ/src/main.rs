@@ -95,7 +95,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Budget { command } => budget::run(client, output, command).await,
         Command::Session { command } => session::run(client, output, command).await,
         Command::Pack { command } => pack::run(client, output, command).await,
-        Command::Policy { command } => policy::run(output, command),
+        Command::Policy { command } => policy::run(client, output, command).await,
         Command::Tenant { command } => identity::tenant(client, output, command).await,
         Command::Principal { command } => identity::principal(client, output, command).await,
         Command::Key { command } => identity::key(client, output, command).await,

@@ -17,6 +17,7 @@ mod nodes;
 mod order;
 mod outcomes;
 mod personal;
+mod policies;
 mod rewritten;
 mod sealing;
 mod session;

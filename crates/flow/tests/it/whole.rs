@@ -370,10 +370,9 @@ async fn a_failed_step_undoes_what_was_done() {
 #[tokio::test]
 async fn the_policy_blocks() {
     let sample = Sample {
-        policies:
-            "@id(\"never\") forbid (principal, action == Action::\"plan_approval\", resource)
+        policies: "@id(\"never\") forbid (principal, action == Action::\"plan_approval\", resource)
              when { context.steps > 0 };"
-                .into(),
+            .into(),
         ..Sample::default()
     };
     let control = Loop::start(10, &sample).await;

@@ -11,7 +11,6 @@ use crate::{Approval, ChokePoint, Directive, GateEnv, kill};
 use kernel::names::Name;
 use kernel::{Actor, PrincipalKind, Ratio, Refusal, Snapshot, Span, Unit, Verdict};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 fn result(check: &str, verdict: Verdict, reason: impl Into<String>, inputs: Value) -> CheckResult {
     CheckResult {
@@ -57,33 +56,66 @@ pub(super) fn validators(matter: &Matter<'_>) -> Vec<CheckResult> {
 pub(super) struct Policy {
     pub(super) result: CheckResult,
     pub(super) determining: Vec<String>,
+    pub(super) asked: Vec<policy::Request>,
+    pub(super) shadow: Option<CheckResult>,
 }
 
-/// Policy, asked once per step and destination; the worst answer counts.
+/// Policy, asked once per step and destination; the worst answer counts. The
+/// set that runs in shadow is asked the same.
 pub(super) fn policy(
     matter: &Matter<'_>,
     point: ChokePoint,
     approved_by: Option<&Actor>,
 ) -> Policy {
-    let hash = matter.env.rules.policy.hash();
-    let contract = &matter.directive.contract;
-    let stop = |reason: String| Policy {
-        result: result("policy", Verdict::Block, reason, json!({ "policy": hash })),
-        determining: Vec::new(),
+    let rules = matter.env.rules;
+    let asked = match questions(matter, point, approved_by) {
+        Ok(asked) => asked,
+        Err(reason) => {
+            let inputs = json!({ "policy": rules.policy.hash() });
+            return Policy {
+                result: result("policy", Verdict::Block, reason, inputs),
+                determining: Vec::new(),
+                asked: Vec::new(),
+                shadow: None,
+            };
+        }
     };
+    let answer = rules.policy.decide_all(&asked);
+    let checked = |check: &str, set: &policy::PolicySet, answer: &policy::Decision| {
+        let inputs = json!({
+            "policy": set.hash(),
+            "determining": answer.determining,
+            "errors": answer.errors,
+        });
+        result(check, answer.verdict, answer.reason(point.name()), inputs)
+    };
+    let shadow = rules.shadow.as_ref();
+    Policy {
+        result: checked("policy", &rules.policy, &answer),
+        shadow: shadow.map(|set| checked("policy_shadow", set, &set.decide_all(&asked))),
+        determining: answer.determining,
+        asked,
+    }
+}
+
+/// What policy is asked: one question for each step and destination.
+fn questions(
+    matter: &Matter<'_>,
+    point: ChokePoint,
+    approved_by: Option<&Actor>,
+) -> Result<Vec<policy::Request>, String> {
+    let contract = &matter.directive.contract;
     let (Some(snapshot), Some(subject)) = (&matter.snapshot, contract.subject()) else {
-        return stop("there is no snapshot to ask policy about".to_owned());
+        return Err("there is no snapshot to ask policy about".to_owned());
     };
     let steps: Vec<&Step> = match matter.target.step() {
         Some(step) => vec![step],
         None => contract.steps.iter().collect(),
     };
-    let mut verdict = None;
-    let mut determining = BTreeSet::new();
-    let mut errors = BTreeSet::new();
+    let mut asked = Vec::new();
     for step in steps {
         let Some(capability) = matter.env.capabilities.get(&step.module) else {
-            return stop(format!("no module `{}` is registered", step.module));
+            return Err(format!("no module `{}` is registered", step.module));
         };
         for destination in destinations(step) {
             let facts = Facts {
@@ -99,7 +131,7 @@ pub(super) fn policy(
                 approved_by: approved_by.cloned(),
                 destination,
             };
-            let decision = matter.env.rules.policy.decide(&policy::Request {
+            asked.push(policy::Request {
                 principal: contract.issued_by.clone(),
                 roles: matter.directive.issuer_roles.clone(),
                 action: point.name().to_owned(),
@@ -115,26 +147,9 @@ pub(super) fn policy(
                 },
                 context: facts.context(),
             });
-            verdict = verdict.max(Some(decision.verdict));
-            determining.extend(decision.determining);
-            errors.extend(decision.errors);
         }
     }
-    let determining: Vec<String> = determining.into_iter().collect();
-    let named = determining.join("`, `");
-    let verdict = verdict.unwrap_or(Verdict::Block);
-    let reason = match (verdict, determining.is_empty(), errors.is_empty()) {
-        (Verdict::Allow, _, _) => format!("permitted by `{named}`"),
-        (Verdict::Warn, _, _) => format!("permitted with advice by `{named}`"),
-        (Verdict::Block, _, false) => "a policy could not be evaluated".to_owned(),
-        (Verdict::Block, true, true) => format!("no policy permits `{}`", point.name()),
-        (Verdict::Block, false, true) => format!("not permitted; determined by `{named}`"),
-    };
-    let inputs = json!({ "policy": hash, "determining": determining, "errors": errors });
-    Policy {
-        result: result("policy", verdict, reason, inputs),
-        determining,
-    }
+    Ok(asked)
 }
 
 /// The hosts that a step would reach; one `None` when it reaches none.

@@ -27,6 +27,7 @@ use kernel::{Actor, Digest, PrincipalKind, Role, Subject, Verdict};
 pub(crate) use question::{Attribute, Node, Question};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// The schema that the policies of every pack are checked against.
@@ -122,6 +123,25 @@ pub struct Decision {
     pub errors: Vec<String>,
 }
 
+impl Decision {
+    /// Why, in a sentence, for what was asked at this choke point.
+    #[must_use]
+    pub fn reason(&self, action: &str) -> String {
+        let named = self.determining.join("`, `");
+        match (
+            self.verdict,
+            self.determining.is_empty(),
+            self.errors.is_empty(),
+        ) {
+            (Verdict::Allow, _, _) => format!("permitted by `{named}`"),
+            (Verdict::Warn, _, _) => format!("permitted with advice by `{named}`"),
+            (Verdict::Block, _, false) => "a policy could not be evaluated".to_owned(),
+            (Verdict::Block, true, true) => format!("no policy permits `{action}`"),
+            (Verdict::Block, false, true) => format!("not permitted; determined by `{named}`"),
+        }
+    }
+}
+
 /// A set of policies that was checked and can be asked.
 #[derive(Debug)]
 pub struct PolicySet {
@@ -158,6 +178,24 @@ impl PolicySet {
     pub fn decide(&self, request: &Request) -> Decision {
         let subject = request.resource.subject.to_string();
         self.engine.answer(&question(request, &subject))
+    }
+
+    /// Answers several questions as one: the worst verdict, and all that
+    /// determined any of them. No question at all blocks.
+    #[must_use]
+    pub fn decide_all(&self, requests: &[Request]) -> Decision {
+        let (mut verdict, mut determining, mut errors) = (None, BTreeSet::new(), BTreeSet::new());
+        for request in requests {
+            let decision = self.decide(request);
+            verdict = verdict.max(Some(decision.verdict));
+            determining.extend(decision.determining);
+            errors.extend(decision.errors);
+        }
+        Decision {
+            verdict: verdict.unwrap_or(Verdict::Block),
+            determining: determining.into_iter().collect(),
+            errors: errors.into_iter().collect(),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod kill;
 mod ledger;
 mod packs;
 mod personal;
+mod policies;
 mod runs;
 mod sensing;
 mod sessions;
@@ -46,6 +47,7 @@ pub fn rows() -> Vec<Route> {
         events::rows(),
         export::rows(),
         packs::rows(),
+        policies::rows(),
         sessions::rows(),
         personal::rows(),
     ]

@@ -18,6 +18,7 @@ mod history;
 mod openapi;
 mod overload;
 mod pages_guard;
+mod policies;
 mod reading;
 mod sessions;
 mod webhooks;

@@ -1,16 +1,20 @@
-//! Policies: check, test and compare, without a server.
+//! Policies: check, test and compare, without a server; shadow, promote,
+//! withdraw and simulate through one.
 
 use super::pack::{failures, tested};
 use super::{Json, print};
 use crate::cli::Policy;
+use crate::client::Client;
 use crate::failure::Failure;
 use crate::packs;
+use crate::render;
 use gate::policy::{Changed, Request, compare};
 use pack::policies::Policies;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 
-pub(crate) fn run(output: Json, command: Policy) -> Result<(), Failure> {
+pub(crate) async fn run(client: &Client, output: Json, command: Policy) -> Result<(), Failure> {
     match command {
         Policy::Check { directory } => check(output, &directory),
         Policy::Test { directory } => test(output, &directory),
@@ -19,7 +23,46 @@ pub(crate) fn run(output: Json, command: Policy) -> Result<(), Failure> {
             after,
             recorded,
         } => diff(output, &before, &after, recorded.as_deref()),
+        Policy::List => {
+            let answer = client.get("/v1/policy").await?;
+            print(output, &answer, render::thing);
+            Ok(())
+        }
+        Policy::Shadow { directory } => {
+            let body = json!({ "files": texts(&directory)? });
+            post(client, output, "shadow", &body).await
+        }
+        Policy::Promote { set, reason } => {
+            let body = json!({ "set": set, "reason": reason });
+            post(client, output, "promote", &body).await
+        }
+        Policy::Withdraw { set, reason } => {
+            let body = json!({ "set": set, "reason": reason });
+            post(client, output, "withdraw", &body).await
+        }
+        Policy::Simulate { directory, since } => {
+            let body = json!({ "files": texts(&directory)?, "since": since });
+            post(client, output, "simulate", &body).await
+        }
     }
+}
+
+async fn post(client: &Client, output: Json, verb: &str, body: &Value) -> Result<(), Failure> {
+    let answer = client.post(&format!("/v1/policy/{verb}"), body).await?;
+    print(output, &answer, render::thing);
+    Ok(())
+}
+
+/// The `.cedar` files of a directory, by name.
+fn texts(directory: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let files = packs::read_directory(directory)?.into_iter();
+    files
+        .filter(|(path, _)| path.ends_with(".cedar") && !path.contains('/'))
+        .map(|(path, bytes)| match String::from_utf8(bytes) {
+            Ok(text) => Ok((path, text)),
+            Err(_) => Err(Failure::failed(format!("`{path}` is not UTF-8"))),
+        })
+        .collect()
 }
 
 fn read(directory: &Path) -> Result<Policies, Failure> {
@@ -72,7 +115,7 @@ fn diff(output: Json, before: &Path, after: &Path, recorded: Option<&Path>) -> R
 }
 
 fn recorded_in(path: &Path) -> Result<Vec<(String, Request)>, Failure> {
-    let hint = "give what `writ policy questions` printed";
+    let hint = "give a list of questions, as a verdict holds them in `asked`";
     let found: Vec<Request> = serde_json::from_value(super::input::json_file(path, hint)?)
         .map_err(|e| Failure::failed(format!("`{}`: {e}", path.display())))?;
     let named = found.into_iter().enumerate();
