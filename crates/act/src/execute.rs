@@ -3,7 +3,9 @@
 //! `begin_step` and `finish_step`.
 
 use crate::engine::Assignment;
-use crate::module::{self, ModuleCtx, Outcome, OutcomeStatus, Verification};
+use crate::fence::{Call, Fence};
+use crate::module::{self, Manifest, ModuleCtx, Outcome, OutcomeStatus, Verification};
+use crate::permitted::PermittedHttp;
 use crate::registry::Registry;
 use gate::Permit;
 use kernel::port::{Clock, Http, Secrets};
@@ -24,12 +26,22 @@ pub struct Ports {
 /// Makes the attempt. The adapters keep its time; a shell that also wants a
 /// timer drops the future and reports [`Outcome::unknown`].
 ///
+/// The permit is checked again at its use: that it is for this module, version
+/// and input, has not ended, and that the fence is open for it. A permit that
+/// does not hold leads to [`Outcome::not_begun`], and so does one that stops
+/// holding before the module's first request leaves.
+///
 /// A module's success counts when its own read after the write confirms it; a
 /// read that shows the effect is missing makes a failure, and one that could
 /// not be made leaves it unknown. After a lost reply, a read that shows the
 /// effect makes a success; one that does not proves nothing, because the
 /// request may still be on its way.
-pub async fn execute(registry: &Registry, assignment: Assignment, ports: &Ports) -> Outcome {
+pub async fn execute(
+    registry: &Registry,
+    assignment: Assignment,
+    ports: &Ports,
+    fence: &Arc<Fence>,
+) -> Outcome {
     let Assignment {
         module: name,
         input,
@@ -39,26 +51,34 @@ pub async fn execute(registry: &Registry, assignment: Assignment, ports: &Ports)
         permit,
         ..
     } = assignment;
-    let now = ports.clock.now();
-    if let Some(fault) = unfit(&permit, &name, &input) {
-        return Outcome::error(fault);
-    }
-    if now >= permit.expires_at() {
-        return Outcome::error(format!("the permit ended at {}", permit.expires_at()));
-    }
     let module = match registry.get(&name) {
         Ok(module) => module,
         Err(refusal) => return Outcome::error(refusal.to_string()),
     };
+    if let Some(fault) = unfit(&permit, module.manifest(), &input) {
+        return Outcome::error(fault);
+    }
+    if let Err(barred) = fence.admits(&Call::of(&permit)).await {
+        return Outcome::not_begun(barred.to_string());
+    }
+    let now = ports.clock.now();
+    if now >= permit.expires_at() {
+        return Outcome::not_begun(format!("the permit ended at {}", permit.expires_at()));
+    }
+    let http = PermittedHttp::under(&permit, ports.http.clone(), fence.clone());
     let ctx = ModuleCtx {
         idempotency_key,
         trace,
         now,
         deadline: now.plus(timeout),
-        http: ports.http.clone(),
+        http: http.clone(),
         secrets: ports.secrets.clone(),
     };
     let mut outcome = module.execute(permit, &input, &ctx).await;
+    if let Some(barred) = http.barred() {
+        // Whatever the module makes of it: it could not reach the outside.
+        return Outcome::not_begun(barred.to_string());
+    }
     if outcome.status == OutcomeStatus::Success
         && let Err(refusal) = registry.check_output(&name, &outcome.output)
     {
@@ -69,14 +89,18 @@ pub async fn execute(registry: &Registry, assignment: Assignment, ports: &Ports)
         OutcomeStatus::Success | OutcomeStatus::Unknown => {
             verified(outcome, module.verify(&input, &ctx).await)
         }
-        OutcomeStatus::Failure | OutcomeStatus::Error => outcome,
+        OutcomeStatus::Failure | OutcomeStatus::Error | OutcomeStatus::NotBegun => outcome,
     }
 }
 
 /// Why the permit is not for this call, if it is not.
-fn unfit(permit: &Permit, name: &str, input: &Map<String, Value>) -> Option<String> {
+fn unfit(permit: &Permit, manifest: &Manifest, input: &Map<String, Value>) -> Option<String> {
+    let (name, version) = (&manifest.name, &manifest.version);
+    if permit.module() != name || permit.module_version() != version {
+        return Some(format!("the permit is not for `{name}` {version}"));
+    }
     match module::arguments(input) {
-        Ok(arguments) if permit.module() == name && permit.arguments() == arguments => None,
+        Ok(arguments) if permit.arguments() == arguments => None,
         _ => Some(format!("the permit is not for `{name}` with this input")),
     }
 }

@@ -26,13 +26,19 @@ pub mod run;
 pub mod plan;
 
 pub mod engine;
+
+pub mod fence;
+pub mod permitted;
+
 pub mod execute;
 
 pub use engine::{Assignment, Begun, Creation, Report};
 pub use execute::{Ports, execute};
+pub use fence::{Fence, Lookout};
 pub use module::{
     Artifact, Compensation, Manifest, Module, ModuleCtx, Outcome, OutcomeStatus, Verification,
 };
+pub use permitted::PermittedHttp;
 pub use plan::Next;
 pub use registry::Registry;
 pub use retry::RetryPolicy;

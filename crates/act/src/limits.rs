@@ -25,11 +25,27 @@ pub const TIMEOUT_MAX: Span = Span::from_secs(15 * 60);
 /// How long after its deadline a started step may stay without a result
 /// before it counts as interrupted.
 pub const LEASE_GRACE: Span = Span::from_secs(30);
+/// How long after a node began to look at the log it may go by what it saw:
+/// a call leaves within this time or not at all.
+pub const SIGHT: Span = Span::from_millis(500);
+/// A node looks again before a call when its last look began this long ago.
+pub const LOOK_AGAIN: Span = Span::from_millis(250);
+/// How long after its record an engagement of the kill switch is acknowledged,
+/// where other nodes share the log: none of them can go by an older look then.
+/// Each counts by its own clock, so it is longer than a look by what two
+/// clocks can differ in that time, and more.
+pub const SETTLE: Span = Span::from_millis(550);
+/// How long a step that was kept from beginning at the last moment waits until
+/// the gate is asked again.
+pub const NOT_BEGUN_WAIT: Span = Span::from_secs(1);
 /// How long after its end a completed run can be rolled back, where the
 /// caller names no other window.
 pub const ROLLBACK_WINDOW: Span = Span::from_secs(24 * 60 * 60);
 
 const _: () = assert!(gate::permit::VALID_FOR.as_micros() < LEASE_GRACE.as_micros());
+const _: () = assert!(LOOK_AGAIN.as_micros() * 2 <= SIGHT.as_micros());
+const _: () = assert!(SIGHT.as_micros() + SIGHT.as_micros() / 20 < SETTLE.as_micros());
+const _: () = assert!(SIGHT.as_micros() < gate::permit::VALID_FOR.as_micros());
 const _: () = assert!(ANSWER_EXCERPT_BYTES_MAX < OUTPUT_BYTES_MAX);
 const _: () = assert!(OUTPUT_BYTES_MAX * 4 <= kernel::limits::ENTRY_PAYLOAD_BYTES_MAX);
 const _: () = assert!(ANSWER_BYTES_MAX <= ARTIFACT_BYTES_MAX);

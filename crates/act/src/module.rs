@@ -3,11 +3,12 @@
 //! the ports in its [`ModuleCtx`] only.
 
 use crate::limits;
+use crate::permitted::PermittedHttp;
 use crate::retry::RetryPolicy;
 use async_trait::async_trait;
 use gate::budget::Actual;
 use gate::{ActionClass, Capability, CostClass, Permit};
-use kernel::port::{Http, Secrets};
+use kernel::port::Secrets;
 use kernel::{Digest, Refusal, Span, Timestamp, TraceId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -84,6 +85,8 @@ kernel::names! {
         /// It was sent and no complete answer came: whether anything happened
         /// outside is unknown.
         Unknown = "unknown",
+        /// The permit was not honoured at its use: no call left.
+        NotBegun = "not_begun",
     }
 }
 
@@ -150,6 +153,13 @@ impl Outcome {
         Self::without(OutcomeStatus::Error, Actual::Nothing, reason)
     }
 
+    /// The permit was not honoured at its use, so nothing left. The step is not
+    /// tried: it is put to the gate again.
+    #[must_use]
+    pub fn not_begun(reason: impl Into<String>) -> Self {
+        Self::without(OutcomeStatus::NotBegun, Actual::Nothing, reason)
+    }
+
     /// It was sent and no answer came.
     #[must_use]
     pub fn unknown(reason: impl Into<String>) -> Self {
@@ -196,8 +206,8 @@ pub struct ModuleCtx {
     pub now: Timestamp,
     /// By then the attempt must have ended.
     pub deadline: Timestamp,
-    /// The way to the network.
-    pub http: Arc<dyn Http>,
+    /// The way to the network, under the attempt's permit.
+    pub http: PermittedHttp,
     /// The way to secrets.
     pub secrets: Arc<dyn Secrets>,
 }

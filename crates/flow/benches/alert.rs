@@ -32,6 +32,9 @@ impl Clock for Now {
         let micros = since.map_or(0, |since| since.as_micros());
         Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
     }
+    fn monotonic(&self) -> Span {
+        self.now().since(Timestamp::EPOCH)
+    }
 }
 
 async fn open(directory: &std::path::Path, settle: &str) -> (Arc<Control>, TenantId) {

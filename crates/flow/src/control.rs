@@ -3,11 +3,12 @@
 
 use crate::archive::Archiver;
 use crate::checkpoints::Signing;
+use crate::fence::Log;
 use crate::force::{Force, InForce};
 use crate::identity::Caller;
 use crate::runner::Outcomes;
 use crate::session::Cached;
-use act::Registry as Modules;
+use act::{Fence, Registry as Modules};
 use gate::Capabilities;
 use kernel::port::{Cache, Entropy, Keyring, Secrets};
 use kernel::{Actor, Ctx, Refusal, TenantId, Timestamp, TraceId};
@@ -37,7 +38,8 @@ pub struct Control {
     ports: Ports,
     modules: Arc<Modules>,
     capabilities: Arc<Capabilities>,
-    force: Force,
+    force: Arc<Force>,
+    fence: Arc<Fence>,
     sessions: Cached,
     signing: Option<Signing>,
     archiver: Option<Archiver>,
@@ -51,7 +53,9 @@ impl Control {
     /// When storage does not answer or a recorded pack does not load.
     pub async fn open(ledger: Ledger, ports: Ports, modules: Modules) -> Result<Self, Refusal> {
         let capabilities = Arc::new(modules.capabilities());
-        let force = Force::restore(ledger.store()).await?;
+        let force = Arc::new(Force::restore(ledger.store()).await?);
+        let log = Arc::new(Log::new(ledger.clone(), force.clone()));
+        let fence = Arc::new(Fence::new(log, ports.act.clock.clone()));
         let sessions = Cached::new(ports.cache.clone(), ports.act.clock.clone());
         Ok(Self {
             ledger,
@@ -60,6 +64,7 @@ impl Control {
             modules: Arc::new(modules),
             capabilities,
             force,
+            fence,
             archiver: None,
             signing: None,
             outcomes: Outcomes::default(),
@@ -135,6 +140,11 @@ impl Control {
 
     pub(crate) fn sessions(&self) -> &Cached {
         &self.sessions
+    }
+
+    /// What the last moment before a call of this node is decided by.
+    pub(crate) fn fence(&self) -> &Arc<Fence> {
+        &self.fence
     }
 
     pub(crate) fn force(&self) -> &Force {

@@ -6,6 +6,7 @@ pub mod budgets;
 pub mod identity;
 
 mod control;
+mod fence;
 pub mod force;
 mod registry;
 pub mod session;

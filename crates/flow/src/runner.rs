@@ -29,12 +29,17 @@ pub(crate) async fn drive(
                 return Ok(());
             };
             let report = assignment.report();
-            let outcome = act::execute(control.modules(), assignment, &control.ports().act).await;
+            let outcome = perform(control, assignment).await;
             control.outcomes().keep(tenant, run, (report, outcome));
         }
         record(control, tenant, run).await?;
     }
     Ok(())
+}
+
+async fn perform(control: &Control, assignment: Assignment) -> Outcome {
+    let (modules, ports) = (control.modules(), &control.ports().act);
+    act::execute(modules, assignment, ports, control.fence()).await
 }
 
 /// Records what came of the step. What the ledger does not take now is kept and

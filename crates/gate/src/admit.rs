@@ -256,6 +256,10 @@ fn issue(
         Target::Plan | Target::Step(_) => (Purpose::Step, Some(directive.expires_at)),
     };
     let lasts = ctx.now.plus(permit::VALID_FOR);
+    let capability = env.capabilities.get(&step.module);
+    let module_version = capability
+        .map(|c| c.version.clone())
+        .ok_or_else(|| Refusal::integrity("the gate let a module through that nobody knows"))?;
     let run = directive
         .run
         .ok_or_else(|| Refusal::integrity("a directive executes without a run"))?;
@@ -270,6 +274,7 @@ fn issue(
         target: target.name(directive.round),
         attempt,
         module: step.module.clone(),
+        module_version: Some(module_version.clone()),
         arguments: Digest::of_value("writ.arguments.v1", &step.input)?,
         verdicts: records.iter().map(|r| r.id).collect(),
         snapshot: directive.contract.snapshot,
@@ -290,6 +295,8 @@ fn issue(
         step: step.id.clone(),
         purpose,
         module: issued.module.clone(),
+        module_version,
+        issued_by: directive.contract.issued_by.clone(),
         arguments: issued.arguments,
         snapshot: issued.snapshot,
         policy: issued.policy,

@@ -4,7 +4,7 @@
 
 use kernel::names::Name;
 use kernel::{
-    Aggregate, Digest, DirectiveId, EntryId, Impossible, Lifecycle, PermitId, Refs, Refusal,
+    Actor, Aggregate, Digest, DirectiveId, EntryId, Impossible, Lifecycle, PermitId, Refs, Refusal,
     ReservationId, RunId, SnapshotId, Span, Stamp, Subject, TenantId, Timestamp, Unit, VerdictId,
 };
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,8 @@ pub struct Permit {
     pub(crate) step: String,
     pub(crate) purpose: Purpose,
     pub(crate) module: String,
+    pub(crate) module_version: String,
+    pub(crate) issued_by: Actor,
     pub(crate) arguments: Digest,
     pub(crate) snapshot: SnapshotId,
     pub(crate) policy: Digest,
@@ -110,6 +112,16 @@ impl Permit {
     #[must_use]
     pub fn module(&self) -> &str {
         &self.module
+    }
+    /// The version of the module that the gate knew.
+    #[must_use]
+    pub fn module_version(&self) -> &str {
+        &self.module_version
+    }
+    /// Who issued the directive.
+    #[must_use]
+    pub fn issued_by(&self) -> &Actor {
+        &self.issued_by
     }
     /// SHA-256 over `writ.arguments.v1`, a line feed and the canonical JSON of
     /// the step's input.
@@ -193,6 +205,9 @@ pub struct Issued {
     pub attempt: u32,
     /// The module.
     pub module: String,
+    /// Its version. Permits of before it was bound name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module_version: Option<String>,
     /// The digest of the module's input.
     pub arguments: Digest,
     /// The verdicts that let it through.

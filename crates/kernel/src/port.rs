@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 pub trait Clock: Send + Sync {
     /// The current instant.
     fn now(&self) -> Timestamp;
+    /// How long something unknown in the past is ago, counted by what nobody
+    /// sets. Two readings of one process can be compared, and nothing else.
+    fn monotonic(&self) -> Span;
 }
 
 /// Where unpredictable bits come from.

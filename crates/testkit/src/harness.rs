@@ -107,13 +107,27 @@ impl World {
         http: Arc<dyn Http>,
         modules: act::Registry,
     ) -> Result<Control, Refusal> {
+        let act = act::Ports {
+            clock: self.clock.clone(),
+            http,
+            secrets: Arc::new(TwinSecrets::default()),
+        };
+        self.control_through(store, act, modules).await
+    }
+
+    /// The same with these ports for modules.
+    ///
+    /// # Errors
+    /// When storage does not answer.
+    pub async fn control_through(
+        &self,
+        store: Arc<dyn Store>,
+        act: act::Ports,
+        modules: act::Registry,
+    ) -> Result<Control, Refusal> {
         let ledger = Ledger::open(store, flow::registry(), Settings::default())?;
         let ports = Ports {
-            act: act::Ports {
-                clock: self.clock.clone(),
-                http,
-                secrets: Arc::new(TwinSecrets::default()),
-            },
+            act,
             entropy: self.entropy.clone(),
             source_secrets: Arc::new(TwinSecrets::of(&[("file:alertmanager", "secret")])),
             cache: self.cache.clone(),

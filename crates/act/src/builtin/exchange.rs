@@ -212,7 +212,7 @@ impl Answered {
         let outcome = match meaning(answer.status) {
             OutcomeStatus::Success => Outcome::success(Value::Null),
             OutcomeStatus::Failure => Outcome::failure(reason),
-            OutcomeStatus::Error => Outcome::error(reason),
+            OutcomeStatus::Error | OutcomeStatus::NotBegun => Outcome::error(reason),
             OutcomeStatus::Unknown => Outcome::unknown(reason),
         };
         outcome

@@ -4,6 +4,7 @@
 use super::outside::HttpSettings;
 use super::{HttpRequestModule, WebhookSend, registry, signature};
 use crate::module::{Module, ModuleCtx, Outcome, OutcomeStatus, Verification};
+use crate::permitted::tests::begun;
 use async_trait::async_trait;
 use kernel::port::{Http, HttpAnswer, HttpFault, HttpRequest, Secrets};
 use kernel::{Refusal, Span, Timestamp, TraceId};
@@ -48,7 +49,7 @@ fn ctx(http: Arc<dyn Http>) -> ModuleCtx {
         trace: TraceId::new(1).unwrap(),
         now,
         deadline: now.plus(Span::from_secs(60)),
-        http,
+        http: begun(http),
         secrets: Arc::new(Vault),
     }
 }

@@ -158,7 +158,10 @@ fn start(
     };
     let module = registry.get(&task.module)?;
     let arguments = module::arguments(&task.input)?;
-    if permit.arguments() != arguments || permit.module() != task.module {
+    if permit.arguments() != arguments
+        || permit.module() != task.module
+        || permit.snapshot() != run.snapshot
+    {
         return Err(Refusal::integrity(format!(
             "the permit for {phase} `{step}` is for another input than the run has"
         )));

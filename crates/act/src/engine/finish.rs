@@ -47,6 +47,9 @@ fn meaning(task: &Task, ending: Ending, open: bool) -> Meaning {
         // An earlier attempt may have done it.
         Ending::Error if task.in_doubt => Meaning::Lose,
         Ending::Error => Meaning::Fail,
+        Ending::NotBegun if open => Meaning::Retry,
+        Ending::NotBegun if task.in_doubt => Meaning::Lose,
+        Ending::NotBegun => Meaning::Fail,
         Ending::Unknown | Ending::Interrupted if task.idempotent && open => Meaning::Retry,
         Ending::Unknown | Ending::Interrupted => Meaning::Lose,
     }
@@ -92,8 +95,15 @@ pub fn finish_step(
     let policy = registry.get(&task.module).map(|m| m.manifest().retry);
     let policy = policy.unwrap_or(RetryPolicy::ONCE);
     let stopped = report.phase == Phase::Step && run.stop.is_some();
-    let open = !stopped && task.attempt < policy.attempts_max;
-    let wait = policy.wait(run.id, &report.phase.target(&report.step), task.attempt);
+    let (open, wait) = match ending {
+        // It was not tried, so no attempt is used up.
+        Ending::NotBegun => (!stopped, limits::NOT_BEGUN_WAIT),
+        _ => {
+            let target = report.phase.target(&report.step);
+            let wait = policy.wait(run.id, &target, task.attempt);
+            (!stopped && task.attempt < policy.attempts_max, wait)
+        }
+    };
     let cost = outcome.cost;
     let ended = ended(unit, registry, report, &task, outcome)?;
     record(

@@ -91,6 +91,8 @@ kernel::names! {
         Unknown = "unknown",
         /// No result was recorded: the process died or the lease ran out.
         Interrupted = "interrupted",
+        /// The permit was not honoured at its use: no call left.
+        NotBegun = "not_begun",
     }
 }
 
@@ -101,6 +103,7 @@ impl From<OutcomeStatus> for Ending {
             OutcomeStatus::Failure => Self::Failure,
             OutcomeStatus::Error => Self::Error,
             OutcomeStatus::Unknown => Self::Unknown,
+            OutcomeStatus::NotBegun => Self::NotBegun,
         }
     }
 }

@@ -36,7 +36,8 @@ pub struct Task {
     pub attempt: u32,
     /// How often an attempt was interrupted.
     pub interruptions: u32,
-    /// Whether the latest attempt was interrupted and keeps its number.
+    /// Whether the latest attempt was interrupted, or kept from beginning, and
+    /// keeps its number.
     pub interrupted: bool,
     /// Whether an attempt went unanswered and none since was answered.
     pub in_doubt: bool,
@@ -141,6 +142,8 @@ impl Task {
         match ended.ending {
             Ending::Success | Ending::Failure => self.in_doubt = false,
             Ending::Error => {}
+            // An attempt before it may still be in doubt.
+            Ending::NotBegun => self.interrupted = true,
             Ending::Unknown => self.in_doubt = true,
             Ending::Interrupted => {
                 self.in_doubt = true;

@@ -495,13 +495,13 @@ fn the_kill_switch_holds_the_next_step_until_released_and_resumed() {
     let Begun::Execute(first) = world.begin(run) else {
         panic!()
     };
+    let report = first.report();
+    let outcome = world.perform(*first);
     world
         .unit(person("x"), |unit, _, _| {
             gate::kill::engage(unit, gate::kill::Scope::Tenant, "drill")
         })
         .unwrap();
-    let report = first.report();
-    let outcome = world.perform(*first);
     world.finish(&report, outcome).unwrap();
     assert!(matches!(world.begin(run), Begun::Blocked { .. }));
     let entries = world.log.len();

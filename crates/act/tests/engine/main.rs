@@ -2,4 +2,5 @@
 
 mod chaos;
 mod life;
+mod use_of_permits;
 mod world;

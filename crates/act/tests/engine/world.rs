@@ -3,15 +3,18 @@
 //! that honours idempotency keys (or, for one module, does not).
 
 use act::builtin::HttpSettings;
+use act::fence::Sight;
 use act::{
     Compensation, Manifest, Module, ModuleCtx, Outcome, Phase, Ports, Registry, RetryPolicy, Run,
 };
 use async_trait::async_trait;
+use gate::budget::Reservation;
 use gate::{
-    ActionClass, Capabilities, Contract, CostClass, Directive, GateEnv, Grounding, Permit, Rules,
-    RulesSource, Step,
+    ActionClass, Capabilities, Contract, CostClass, Directive, GateEnv, Grounding, KillSwitch,
+    Permit, Rules, RulesSource, Step,
 };
 use kernel::aggregate::{Fold, State};
+use kernel::names::Name as _;
 use kernel::port::{Clock, Http, HttpAnswer, HttpFault, HttpRequest, Secrets};
 use kernel::*;
 use serde_json::{Map, Value, json};
@@ -111,12 +114,16 @@ struct Sim {
 
 impl Sim {
     fn new(name: &str, idempotent: bool, outside: &Arc<Mutex<Outside>>) -> Arc<Self> {
+        Self::of(name, "1.0.0", idempotent, outside)
+    }
+
+    fn of(name: &str, version: &str, idempotent: bool, outside: &Arc<Mutex<Outside>>) -> Arc<Self> {
         let text = json!({ "type": "string" });
         Arc::new(Self {
             outside: outside.clone(),
             manifest: Manifest {
                 name: name.to_owned(),
-                version: "1.0.0".to_owned(),
+                version: version.to_owned(),
                 input_schema: json!({
                     "type": "object",
                     "additionalProperties": false,
@@ -168,6 +175,9 @@ impl Clock for Hand {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap()
     }
+    fn monotonic(&self) -> Span {
+        self.now().since(Timestamp::EPOCH)
+    }
 }
 struct Nowhere;
 #[async_trait]
@@ -179,6 +189,26 @@ impl Http for Nowhere {
 impl Secrets for Nowhere {
     fn resolve(&self, _: &str) -> Result<Vec<u8>, Refusal> {
         Err(Refusal::unavailable("there are no secrets here"))
+    }
+}
+
+/// What the log says at the moment of use.
+struct Lookout {
+    switch: Arc<KillSwitch>,
+    held: bool,
+    policy: Digest,
+}
+#[async_trait]
+impl act::Lookout for Lookout {
+    async fn kill_switch(&self, _: TenantId) -> Result<Sight, Refusal> {
+        let switch = self.switch.clone();
+        Ok(Sight { version: 1, switch })
+    }
+    async fn is_held(&self, _: TenantId, _: ReservationId) -> Result<bool, Refusal> {
+        Ok(self.held)
+    }
+    fn policy(&self, _: TenantId) -> Option<Digest> {
+        Some(self.policy)
     }
 }
 
@@ -331,6 +361,13 @@ impl World {
         world
     }
 
+    /// Another version of a module takes its place.
+    pub(crate) fn renew(&mut self, name: &str, version: &str) {
+        self.registry = Registry::new();
+        let renewed = Sim::of(name, version, false, &self.outside);
+        self.registry.add(renewed).unwrap();
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -440,7 +477,15 @@ impl World {
             http: Arc::new(Nowhere),
             secrets: Arc::new(Nowhere),
         };
-        now_or_never(act::execute(&self.registry, assignment, &ports))
+        let lookout = Arc::new(Lookout {
+            switch: self.seen::<KillSwitch>(gate::kill::ID).unwrap_or_default(),
+            held: self
+                .seen::<Reservation>(assignment.permit.reservation())
+                .is_some_and(|r| r.status.name() == "held"),
+            policy: self.rules.policy.hash(),
+        });
+        let fence = Arc::new(act::Fence::new(lookout, self.clock.clone()));
+        now_or_never(act::execute(&self.registry, assignment, &ports, &fence))
     }
 
     pub(crate) fn finish(
@@ -480,9 +525,12 @@ impl World {
     }
 
     pub(crate) fn state<A: Aggregate>(&self, id: impl std::fmt::Display) -> Arc<A> {
-        let (_, state) = &self.states[&StreamId::of::<A>(id)];
+        self.seen(id).unwrap()
+    }
+    fn seen<A: Aggregate>(&self, id: impl std::fmt::Display) -> Option<Arc<A>> {
+        let (_, state) = self.states.get(&StreamId::of::<A>(id))?;
         let any: Arc<dyn std::any::Any + Send + Sync> = state.clone();
-        any.downcast::<A>().unwrap()
+        Some(any.downcast::<A>().unwrap())
     }
     pub(crate) fn run(&self, run: RunId) -> Arc<Run> {
         self.state::<Run>(run)
@@ -524,7 +572,7 @@ impl World {
 
     /// No reservation is left held once nothing is on its way.
     pub(crate) fn held_reservations(&self) -> usize {
-        let kind = gate::budget::Reservation::KIND;
+        let kind = Reservation::KIND;
         let all = self.states.iter().filter(|(s, _)| s.kind() == kind);
         all.filter(|(_, (_, state))| state.status() == "held")
             .count()

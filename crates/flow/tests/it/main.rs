@@ -21,6 +21,7 @@ mod policies;
 mod rewritten;
 mod sealing;
 mod session;
+mod stopping;
 mod storage;
 mod whole;
 mod why;

@@ -4,6 +4,7 @@
 use super::{Matter, Target};
 use crate::approval::{self, settings};
 use crate::contract::{Contract, CostClass, Step};
+use crate::permit::Purpose;
 use crate::policy::{self, Facts};
 use crate::validate;
 use crate::verdict::CheckResult;
@@ -270,8 +271,7 @@ pub(super) fn kill_switch(
 }
 
 /// What the kill switch says of the target now; empty when it lets it go.
-/// Checked again at every attempt. A compensation is stopped only by the scope
-/// of its own module: undoing is what an engagement is for.
+/// Checked again at every attempt.
 pub(crate) fn standing_kill(
     unit: &mut Unit<'_>,
     contract: &Contract,
@@ -280,17 +280,12 @@ pub(crate) fn standing_kill(
     let Some(step) = target.step() else {
         return Ok(Vec::new());
     };
-    let stopped = match target {
-        Target::Compensation(..) => {
-            let own = kill::Scope::Tool(step.module.clone());
-            let switch = kill::current(unit)?;
-            let engaged = switch.status_of(&own) != kill::Status::Released;
-            engaged
-                .then(|| switch.stops(&step.module, &contract.issued_by))
-                .flatten()
-        }
-        Target::Plan | Target::Step(_) => kill::stops(unit, &step.module, &contract.issued_by)?,
+    let purpose = match target {
+        Target::Compensation(..) => Purpose::Compensation,
+        Target::Plan | Target::Step(_) => Purpose::Step,
     };
+    let switch = kill::current(unit)?;
+    let stopped = switch.bars(purpose, &step.module, &contract.issued_by);
     Ok(stopped.iter().map(ToString::to_string).collect())
 }
 

@@ -9,6 +9,7 @@ mod scope;
 pub use operations::{confirm_release, current, drill, engage, request_release, stops};
 pub use scope::Scope;
 
+use crate::permit::Purpose;
 use kernel::{Actor, Aggregate, Impossible, Lifecycle, Stamp, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -199,6 +200,18 @@ impl KillSwitch {
                 at: engagement.at,
                 reason: engagement.reason.clone(),
             })
+    }
+
+    /// What keeps a call of this module, for this purpose, in a directive of
+    /// this issuer. Undoing is kept by the scope of its own module only: undoing
+    /// is what an engagement is for.
+    #[must_use]
+    pub fn bars(&self, purpose: Purpose, module: &str, issued_by: &Actor) -> Option<StoppedBy> {
+        let own = || Scope::Tool(module.to_owned());
+        match purpose {
+            Purpose::Compensation if self.status_of(&own()) == Status::Released => None,
+            Purpose::Compensation | Purpose::Step => self.stops(module, issued_by),
+        }
     }
 
     /// Where this scope stands.

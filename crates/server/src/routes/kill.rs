@@ -136,6 +136,7 @@ where
         })
         .await?;
     let mut missed = Vec::new();
+    let mut upheld = vec![caller.tenant()];
     if global {
         let body = Arc::new(body);
         let others = app.ledger().store().tenants().await?;
@@ -152,11 +153,13 @@ where
             .map(work_in)
             .buffer_unordered(TENANTS_AT_ONCE);
         while let Some((tenant, outcome)) = all.next().await {
+            upheld.push(tenant);
             if let Err(refusal) = outcome {
                 missed.push(format!("{tenant}: {}", refusal.message));
             }
         }
     }
+    app.control().uphold(&upheld).await?;
     match missed.is_empty() {
         true => Ok(done.into_response()),
         false => Err(Problem::new(

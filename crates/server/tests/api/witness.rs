@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use axum::response::Response;
 use kernel::port::{Clock, PrivateFiles};
-use kernel::{Digest, Refusal, Timestamp};
+use kernel::{Digest, Refusal, Span, Timestamp};
 use ledger::checkpoint::Checkpoint;
 use ledger::merkle::{leaf, root};
 use ledger::note::{Algorithm, KeyName, Note, Signature, SigningKey};
@@ -44,6 +44,9 @@ struct Fixed;
 impl Clock for Fixed {
     fn now(&self) -> Timestamp {
         Timestamp::parse("2026-03-01T10:00:00Z").unwrap()
+    }
+    fn monotonic(&self) -> Span {
+        self.now().since(Timestamp::EPOCH)
     }
 }
 

@@ -66,6 +66,7 @@ pub(crate) async fn engage(
             kill::engage(unit, scope.clone(), reason.trim()).map(|_| ())
         })
         .await?;
+    app.control().uphold(&[form.caller.tenant()]).await?;
     back(Flash::Engaged)
 }
 
