@@ -50,6 +50,9 @@ pub trait Lookout: Send + Sync {
     /// # Errors
     /// When storage does not answer.
     async fn is_held(&self, tenant: TenantId, id: ReservationId) -> Result<bool, Refusal>;
+    /// The tenant whose switch may stop every tenant. Known once a kill switch
+    /// was looked at; nobody can stop every tenant where there is none.
+    fn home(&self) -> Option<TenantId>;
     /// The policy set that is in force on this node.
     fn policy(&self, tenant: TenantId) -> Option<Digest>;
 }
@@ -66,6 +69,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// Whose it is.
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
     /// The call that this permit is for.
     #[must_use]
     pub fn of(permit: &Permit) -> Self {
@@ -150,6 +158,29 @@ impl Fence {
         Ok(())
     }
 
+    /// What stops every tenant, by a look that is fresh.
+    ///
+    /// # Errors
+    /// When storage did not answer in time: it is not known what may start.
+    pub async fn everywhere(&self, tenant: TenantId) -> Result<Option<StoppedBy>, Refusal> {
+        self.refresh(tenant).await;
+        let Some(home) = self.lookout.home() else {
+            return Ok(None);
+        };
+        let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
+        let known = seen.get(&home).filter(|known| self.is_fresh(known));
+        let known = known.ok_or_else(|| {
+            Refusal::unavailable("it is not known whether the kill switch `global` is engaged")
+                .hint("check the disk or database, then retry")
+        })?;
+        Ok(known.sight.switch.everywhere())
+    }
+
+    fn is_fresh(&self, known: &Seen) -> bool {
+        let age = self.clock.monotonic().as_micros() - known.at.as_micros();
+        age < limits::SIGHT.as_micros()
+    }
+
     fn age(&self, tenant: TenantId) -> Option<Span> {
         let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
         let at = seen.get(&tenant)?.at;
@@ -157,10 +188,17 @@ impl Fence {
         Some(Span::from_micros(age))
     }
 
-    /// Looks again, where the last look is old. When it fails, the last one
-    /// counts for as long as it may.
-    pub(crate) async fn refresh(&self, call: &Call) {
-        let tenant = call.tenant;
+    /// Looks again at the tenant's switch and the one of all tenants, where the
+    /// last look is old. When it fails, the last one counts for as long as it
+    /// may.
+    pub(crate) async fn refresh(&self, tenant: TenantId) {
+        self.refresh_one(tenant).await;
+        if let Some(home) = self.lookout.home().filter(|home| *home != tenant) {
+            self.refresh_one(home).await;
+        }
+    }
+
+    async fn refresh_one(&self, tenant: TenantId) {
         let fresh = self.age(tenant).is_some_and(|age| age < limits::LOOK_AGAIN);
         if !fresh {
             drop(self.look(tenant).await);
@@ -178,7 +216,7 @@ impl Fence {
             Ok(false) => return Err(Barred::Unpaid),
             Err(_) => return Err(Barred::Unseen),
         }
-        self.refresh(call).await;
+        self.refresh(call.tenant).await;
         self.pass(call, || ())
     }
 
@@ -194,13 +232,20 @@ impl Fence {
         }
         let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
         let known = seen.get(&call.tenant).ok_or(Barred::Unseen)?;
-        let switch = &known.sight.switch;
-        if let Some(stopped) = switch.bars(call.purpose, &call.module, &call.issued_by) {
-            return Err(Barred::Stopped(stopped));
+        let own = &known.sight.switch;
+        let mut stopped = own.bars(call.purpose, &call.module, &call.issued_by);
+        let mut fresh = self.is_fresh(known);
+        if let Some(home) = self.lookout.home() {
+            let known = seen.get(&home).ok_or(Barred::Unseen)?;
+            if call.purpose == Purpose::Step {
+                stopped = stopped.or_else(|| known.sight.switch.everywhere());
+            }
+            fresh &= self.is_fresh(known);
         }
-        let age = self.clock.monotonic().as_micros() - known.at.as_micros();
-        if age >= limits::SIGHT.as_micros() {
-            return Err(Barred::Unseen);
+        match stopped {
+            Some(stopped) => return Err(Barred::Stopped(stopped)),
+            None if !fresh => return Err(Barred::Unseen),
+            None => {}
         }
         Ok(start())
     }
@@ -218,6 +263,8 @@ pub(crate) mod tests {
     #[derive(Default)]
     pub(crate) struct Watched {
         log: Mutex<Sight>,
+        home: Mutex<Sight>,
+        has_home: AtomicBool,
         silent: AtomicBool,
         spent: AtomicBool,
         other_policy: AtomicBool,
@@ -238,7 +285,11 @@ pub(crate) mod tests {
         }
 
         fn engage(&self, scope: &str) {
-            let mut log = self.log.lock().unwrap();
+            Self::engage_in(&self.log, scope);
+        }
+
+        fn engage_in(log: &Mutex<Sight>, scope: &str) {
+            let mut log = log.lock().unwrap();
             let engaged = serde_json::json!({
                 "engaged": { scope: {
                     "status": "engaged", "by": "human:ann", "at": Timestamp::EPOCH,
@@ -264,7 +315,10 @@ pub(crate) mod tests {
 
     #[async_trait]
     impl Lookout for Watched {
-        async fn kill_switch(&self, _: TenantId) -> Result<Sight, Refusal> {
+        async fn kill_switch(&self, tenant: TenantId) -> Result<Sight, Refusal> {
+            if tenant == home() {
+                return Ok(self.home.lock().unwrap().clone());
+            }
             self.looks.fetch_add(1, Ordering::SeqCst);
             if self.silent.load(Ordering::SeqCst) {
                 return Err(Refusal::unavailable("no answer"));
@@ -276,6 +330,9 @@ pub(crate) mod tests {
         }
         async fn is_held(&self, _: TenantId, _: ReservationId) -> Result<bool, Refusal> {
             Ok(!self.spent.load(Ordering::SeqCst))
+        }
+        fn home(&self) -> Option<TenantId> {
+            self.has_home.load(Ordering::SeqCst).then(home)
         }
         fn policy(&self, _: TenantId) -> Option<Digest> {
             let other = self.other_policy.load(Ordering::SeqCst);
@@ -292,6 +349,13 @@ pub(crate) mod tests {
             policy: Digest::of(b"a"),
             reservation: ReservationId(Default::default()),
         }
+    }
+
+    /// The tenant whose switch may stop every tenant.
+    const HOME: &str = "ten_00000000000070008000000000000007";
+
+    fn home() -> TenantId {
+        HOME.parse().unwrap()
     }
 
     fn watched() -> (Arc<Watched>, Fence) {
@@ -363,6 +427,28 @@ pub(crate) mod tests {
         };
         assert!(fence.admits(&call("b")).await.is_err());
         assert_eq!(fence.admits(&undo).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn what_is_stopped_everywhere_is_barred_in_each_tenant() {
+        let (log, fence) = watched();
+        log.has_home.store(true, Ordering::SeqCst);
+        assert_eq!(fence.admits(&call("a")).await, Ok(()));
+        assert_eq!(fence.everywhere(call("a").tenant).await, Ok(None));
+        Watched::engage_in(&log.home, "tenant");
+        fence.look(home()).await.unwrap();
+        assert_eq!(fence.admits(&call("a")).await, Ok(()), "only home itself");
+        Watched::engage_in(&log.home, "global");
+        fence.look(home()).await.unwrap();
+        let barred = fence.admits(&call("a")).await.unwrap_err();
+        assert!(matches!(barred, Barred::Stopped(by) if by.scope == Scope::Global));
+        let undo = Call {
+            purpose: Purpose::Compensation,
+            ..call("a")
+        };
+        assert_eq!(fence.admits(&undo).await, Ok(()));
+        let known = fence.everywhere(call("a").tenant).await.unwrap();
+        assert_eq!(known.map(|by| by.scope), Some(Scope::Global));
     }
 
     #[tokio::test]

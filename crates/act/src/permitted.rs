@@ -73,7 +73,7 @@ impl PermittedHttp {
         if let Some(barred) = self.barred() {
             return Err(HttpFault::NotSent(barred.to_string()));
         }
-        attempt.fence.refresh(&attempt.call).await;
+        attempt.fence.refresh(attempt.call.tenant()).await;
         // The fence is passed within the poll that sends the request.
         let left = poll_fn(|ctx| {
             let start = || {

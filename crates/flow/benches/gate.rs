@@ -84,6 +84,7 @@ impl Bench {
             let env = GateEnv {
                 rules: &in_force.pack.rules,
                 capabilities: &capabilities,
+                everywhere: None,
             };
             work(unit, &env)
         };

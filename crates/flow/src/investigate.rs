@@ -3,8 +3,8 @@
 //! first that applies to the gate. No language model is asked.
 
 use crate::force::{self, InForce};
+use gate::GateEnv;
 use gate::operations::{self, Proposed};
-use gate::{Capabilities, GateEnv};
 use kernel::{Actor, DirectiveId, EvidenceId, IncidentId, Refusal, Snapshot, SnapshotId, Unit};
 use pack::{Choice, Situation};
 use sense::bundle::Bundle;
@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 pub(crate) fn begin(
     unit: &mut Unit<'_>,
     in_force: &InForce,
-    capabilities: &Capabilities,
+    env: &GateEnv<'_>,
     incident: IncidentId,
 ) -> Result<(), Refusal> {
     force::still(unit, in_force)?;
@@ -52,21 +52,16 @@ pub(crate) fn begin(
     let directive = operations::draft(unit, contract, Some(incident.to_string()))?;
     let summary = format!("runbook `{runbook}` proposes `{directive}`");
     investigation::decide(unit, incident, Some(directive), &summary)?;
-    ask(unit, in_force, capabilities, incident, directive)
+    ask(unit, env, incident, directive)
 }
 
 fn ask(
     unit: &mut Unit<'_>,
-    in_force: &InForce,
-    capabilities: &Capabilities,
+    env: &GateEnv<'_>,
     incident: IncidentId,
     directive: DirectiveId,
 ) -> Result<(), Refusal> {
-    let env = GateEnv {
-        rules: &in_force.pack.rules,
-        capabilities,
-    };
-    match operations::propose(unit, &env, directive)? {
+    match operations::propose(unit, env, directive)? {
         Proposed::Waiting { approval } => {
             investigation::wait_for_human(unit, incident, approval)?;
         }

@@ -112,6 +112,7 @@ async fn begin(
     run: RunId,
 ) -> Result<Option<Assignment>, Refusal> {
     let in_force = control.in_force(tenant)?;
+    let everywhere = control.everywhere(tenant).await?;
     let capabilities = control.capabilities().clone();
     let modules = control.modules().clone();
     let slot: Arc<Mutex<Option<Assignment>>> = Arc::default();
@@ -124,6 +125,7 @@ async fn begin(
             let env = GateEnv {
                 rules: &in_force.pack.rules,
                 capabilities: &capabilities,
+                everywhere: everywhere.as_ref(),
             };
             let begun = act::engine::begin_step(unit, &env, &modules, run)?;
             let assignment = match begun {

@@ -85,12 +85,18 @@ async fn investigate(
     id: IncidentId,
 ) -> Result<(), Refusal> {
     let in_force = control.in_force(tenant)?;
+    let everywhere = control.everywhere(tenant).await?;
     let capabilities = control.capabilities().clone();
     let ctx = control.system_ctx(tenant, "runbooks");
     control
         .ledger()
         .run(ctx, move |unit| {
-            investigate::begin(unit, &in_force, &capabilities, id)
+            let env = GateEnv {
+                rules: &in_force.pack.rules,
+                capabilities: &capabilities,
+                everywhere: everywhere.as_ref(),
+            };
+            investigate::begin(unit, &in_force, &env, id)
         })
         .await
         .map(drop)
@@ -99,6 +105,7 @@ async fn investigate(
 /// A directive that is due either ends with its timebox or, approved, starts.
 async fn advance(control: &Arc<Control>, tenant: TenantId, id: DirectiveId) -> Result<(), Refusal> {
     let in_force = control.in_force(tenant)?;
+    let everywhere = control.everywhere(tenant).await?;
     let capabilities = control.capabilities().clone();
     let ctx = control.system_ctx(tenant, "dispatcher");
     control
@@ -115,6 +122,7 @@ async fn advance(control: &Arc<Control>, tenant: TenantId, id: DirectiveId) -> R
             let env = GateEnv {
                 rules: &in_force.pack.rules,
                 capabilities: &capabilities,
+                everywhere: everywhere.as_ref(),
             };
             match act::engine::create_run(unit, &env, id)? {
                 Creation::Created(_) => mitigating(unit, id),

@@ -191,7 +191,7 @@ fn attempt(
         reasons.dedup();
         return Ok(Admission::Blocked { verdict, reasons });
     }
-    let mut reasons = choke::standing_kill(unit, &directive.contract, target)?;
+    let mut reasons = choke::standing_kill(unit, env, &directive.contract, target)?;
     reasons.extend(choke::standing_approval(unit, env, directive, target)?);
     if reasons.is_empty() {
         match choke::held(unit, env, directive, target, step)? {

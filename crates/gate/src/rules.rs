@@ -1,6 +1,7 @@
 //! The rules of a tenant, compiled once from what its packs declare: policy,
 //! validators, budgets and approvals. Missing parts are faults, never "allow".
 
+use crate::kill::StoppedBy;
 use crate::policy::{self, Fault, PolicySet};
 use crate::{Capabilities, approval, budget, validate};
 use kernel::Digest;
@@ -132,4 +133,6 @@ pub struct GateEnv<'a> {
     pub rules: &'a Rules,
     /// The modules that exist.
     pub capabilities: &'a Capabilities,
+    /// What stops the steps of every tenant, as far as this node knows.
+    pub everywhere: Option<&'a StoppedBy>,
 }

@@ -5,6 +5,7 @@
 use crate::app::App;
 use crate::auth::Caller;
 use flow::InForce;
+use gate::kill::StoppedBy;
 use gate::operations::{Decided, Proposed};
 use gate::{Capabilities, GateEnv};
 use kernel::{Refusal, Unit};
@@ -16,15 +17,17 @@ use std::sync::Arc;
 pub struct Gated {
     in_force: Arc<InForce>,
     capabilities: Arc<Capabilities>,
+    everywhere: Option<StoppedBy>,
 }
 
 impl Gated {
     /// What is in force for this caller's tenant.
     ///
     /// # Errors
-    /// `unavailable` when the tenant has no pack.
-    pub fn of(app: &App, caller: &Caller) -> Result<Self, Refusal> {
+    /// `unavailable` when the tenant has no pack, or storage does not answer.
+    pub async fn of(app: &App, caller: &Caller) -> Result<Self, Refusal> {
         Ok(Self {
+            everywhere: app.control().everywhere(caller.tenant()).await?,
             in_force: app.control().in_force(caller.tenant())?,
             capabilities: app.control().capabilities().clone(),
         })
@@ -44,6 +47,7 @@ impl Gated {
         GateEnv {
             rules: &self.in_force.pack.rules,
             capabilities: &self.capabilities,
+            everywhere: self.everywhere.as_ref(),
         }
     }
 }

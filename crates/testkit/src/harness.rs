@@ -259,6 +259,7 @@ impl Loop {
             let env = GateEnv {
                 rules: &in_force.pack.rules,
                 capabilities: &capabilities,
+                everywhere: None,
             };
             work(unit, &env)
         };

@@ -207,6 +207,9 @@ impl act::Lookout for Lookout {
     async fn is_held(&self, _: TenantId, _: ReservationId) -> Result<bool, Refusal> {
         Ok(self.held)
     }
+    fn home(&self) -> Option<TenantId> {
+        None
+    }
     fn policy(&self, _: TenantId) -> Option<Digest> {
         Some(self.policy)
     }
@@ -390,6 +393,7 @@ impl World {
         let env = GateEnv {
             rules: &self.rules,
             capabilities: &self.capabilities,
+            everywhere: None,
         };
         let mut unit = Unit::new(self, &ctx);
         let reply = work(&mut unit, &env, &self.registry)?;

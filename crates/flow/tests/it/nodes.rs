@@ -107,6 +107,7 @@ impl Node {
             let env = GateEnv {
                 rules: &in_force.pack.rules,
                 capabilities: &capabilities,
+                everywhere: None,
             };
             work(unit, &env)
         };

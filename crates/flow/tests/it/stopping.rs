@@ -193,6 +193,7 @@ impl Node {
             let env = GateEnv {
                 rules: &in_force.pack.rules,
                 capabilities: &capabilities,
+                everywhere: None,
             };
             work(unit, &env)
         };
@@ -201,8 +202,12 @@ impl Node {
     }
 
     async fn found(&self, files: Files) -> TenantId {
+        self.found_as(Standing::Home, files).await
+    }
+
+    async fn found_as(&self, standing: Standing, files: Files) -> TenantId {
         let setup = Actor::system("setup");
-        let founded = self.control.found("home", Standing::Home, setup).await;
+        let founded = self.control.found("plant", standing, setup).await;
         let tenant = founded.unwrap().tenant;
         let ctx = self.control.system_ctx(tenant, "setup");
         self.control.load_pack(ctx, None, files).await.unwrap();
@@ -263,20 +268,28 @@ impl Node {
 
     /// Engages; returns when it is acknowledged.
     async fn engage(&self, tenant: TenantId) {
-        let stop = |unit: &mut Unit<'_>, _: &GateEnv<'_>| {
-            kill::engage(unit, "tenant".parse()?, "stop").map(drop)
+        self.engage_scope(tenant, "tenant").await;
+    }
+
+    async fn engage_scope(&self, tenant: TenantId, scope: &'static str) {
+        let stop = move |unit: &mut Unit<'_>, _: &GateEnv<'_>| {
+            kill::engage(unit, scope.parse()?, "stop").map(drop)
         };
         self.run(tenant, "ann", stop).await.unwrap();
-        self.control.uphold(&[tenant]).await.unwrap();
+        self.control.uphold(tenant).await.unwrap();
     }
 
     async fn release(&self, tenant: TenantId) {
-        let ask = |unit: &mut Unit<'_>, _: &GateEnv<'_>| {
-            kill::request_release(unit, &"tenant".parse()?, "go on").map(drop)
+        self.release_scope(tenant, "tenant").await;
+    }
+
+    async fn release_scope(&self, tenant: TenantId, scope: &'static str) {
+        let ask = move |unit: &mut Unit<'_>, _: &GateEnv<'_>| {
+            kill::request_release(unit, &scope.parse()?, "go on").map(drop)
         };
         self.run(tenant, "ann", ask).await.unwrap();
-        let agree = |unit: &mut Unit<'_>, _: &GateEnv<'_>| {
-            kill::confirm_release(unit, &"tenant".parse()?).map(drop)
+        let agree = move |unit: &mut Unit<'_>, _: &GateEnv<'_>| {
+            kill::confirm_release(unit, &scope.parse()?).map(drop)
         };
         self.run(tenant, "bob", agree).await.unwrap();
     }
@@ -444,6 +457,71 @@ async fn what_another_node_looked_at_before_is_waited_for() {
         assert!(left < acknowledged, "{:?} late", left - acknowledged);
     }
     assert!(plant.outside.calls() <= 1);
+    at.stop().await;
+}
+
+/// One switch stops every tenant on every node: the one that is about to call,
+/// and one that is founded when it is engaged already.
+async fn one_switch_stops_every_tenant(plant: &Plant, by: &Node, at: &mut Node) {
+    let home = by.found(files(1)).await;
+    let member = by.found_as(Standing::Member, files(1)).await;
+    at.works();
+    for tenant in [home, member] {
+        let follow = async || at.control.in_force(tenant).is_ok();
+        plant.until("the pack is in force", follow).await;
+    }
+    proposed(plant, at, member, &["press-1".to_owned()]).await;
+    plant.secrets.stalls.store(true, Ordering::SeqCst);
+    at.approve(member).await;
+    let stalled = async || plant.secrets.waiting.load(Ordering::SeqCst) == 1;
+    plant.until("a call is about to leave", stalled).await;
+    by.engage_scope(home, "global").await;
+    plant.secrets.release();
+    plant
+        .until("the step is held back", async || {
+            at.count(member, "run.step_held", "global").await == 1
+        })
+        .await;
+
+    let later = by.found_as(Standing::Member, files(1)).await;
+    let follow = async || at.control.in_force(later).is_ok();
+    plant.until("the pack is in force", follow).await;
+    assert!(!at.is_engaged(later).await, "its own switch is not engaged");
+    proposed(plant, at, later, &["press-2".to_owned()]).await;
+    at.approve(later).await;
+    for _ in 0..30 {
+        plant.world.clock.pass(Span::from_millis(200));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(at.count(later, "run.created", "").await, 0);
+    assert_eq!(plant.outside.calls(), 0);
+    by.release_scope(home, "global").await;
+    plant
+        .until("the later tenant goes on", async || {
+            let all = at.all::<Directive>(later).await;
+            all.iter().any(|d| d.status == Status::Complete)
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_switch_stops_every_tenant_on_one_node() {
+    let plant = Plant::new(Place::sqlite());
+    let mut node = plant.node().await;
+    let by = Node {
+        control: node.control.clone(),
+        stop: node.stop.clone(),
+        scheduler: None,
+    };
+    one_switch_stops_every_tenant(&plant, &by, &mut node).await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_switch_stops_every_tenant_on_another_node() {
+    let plant = Plant::new(Place::postgres());
+    let (by, mut at) = (plant.node().await, plant.node().await);
+    one_switch_stops_every_tenant(&plant, &by, &mut at).await;
     at.stop().await;
 }
 

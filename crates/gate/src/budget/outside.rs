@@ -42,7 +42,8 @@ pub struct Call {
 /// Sets aside what a call may cost. A BLOCK is recorded and is no error.
 ///
 /// # Errors
-/// `blocked` when a kill switch stops the tool or the caller, `not_found` when
+/// `blocked` when the tenant's kill switch stops the tool or the caller (what
+/// stops every tenant is for the shell to ask before), `not_found` when
 /// there is no such directive, `invalid` for a call that makes no sense.
 pub fn reserve_call(
     unit: &mut Unit<'_>,
@@ -51,7 +52,7 @@ pub fn reserve_call(
     call: Call,
 ) -> Result<Outcome, Refusal> {
     let agent = unit.ctx().actor.clone();
-    if let Some(stopped) = kill::stops(unit, &call.tool, &agent)? {
+    if let Some(stopped) = kill::stops(unit, None, &call.tool, &agent)? {
         return Err(Refusal::blocked(stopped.to_string()));
     }
     if let Some(id) = call.directive {

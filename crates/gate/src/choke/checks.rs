@@ -246,7 +246,7 @@ pub(super) fn kill_switch(
 ) -> Result<CheckResult, Refusal> {
     let contract = &matter.directive.contract;
     if matter.target.step().is_some() {
-        let faults = standing_kill(unit, contract, matter.target)?;
+        let faults = standing_kill(unit, matter.env, contract, matter.target)?;
         let fine = "not engaged for this step";
         return Ok(blocked_unless_empty(
             "kill_switch",
@@ -256,7 +256,12 @@ pub(super) fn kill_switch(
         ));
     }
     for step in &contract.steps {
-        if let Some(stopped) = kill::stops(unit, &step.module, &contract.issued_by)? {
+        if let Some(stopped) = kill::stops(
+            unit,
+            matter.env.everywhere,
+            &step.module,
+            &contract.issued_by,
+        )? {
             let reason = format!("no step would start now: {stopped}");
             let inputs = json!({ "stopped_by": stopped });
             return Ok(result("kill_switch", Verdict::Warn, reason, inputs));
@@ -274,18 +279,20 @@ pub(super) fn kill_switch(
 /// Checked again at every attempt.
 pub(crate) fn standing_kill(
     unit: &mut Unit<'_>,
+    env: &GateEnv<'_>,
     contract: &Contract,
     target: &Target<'_>,
 ) -> Result<Vec<String>, Refusal> {
     let Some(step) = target.step() else {
         return Ok(Vec::new());
     };
-    let purpose = match target {
-        Target::Compensation(..) => Purpose::Compensation,
-        Target::Plan | Target::Step(_) => Purpose::Step,
+    let (module, issuer) = (&step.module, &contract.issued_by);
+    let stopped = match target {
+        Target::Compensation(..) => {
+            kill::current(unit)?.bars(Purpose::Compensation, module, issuer)
+        }
+        Target::Plan | Target::Step(_) => kill::stops(unit, env.everywhere, module, issuer)?,
     };
-    let switch = kill::current(unit)?;
-    let stopped = switch.bars(purpose, &step.module, &contract.issued_by);
     Ok(stopped.iter().map(ToString::to_string).collect())
 }
 

@@ -1,7 +1,8 @@
 //! The kill switch (GATE-18): what is stopped, by whom and why. One aggregate
-//! per tenant, read in the transaction that starts a step, so that no step
-//! starts once an engagement is acknowledged. Releasing takes a reason and a
-//! second person.
+//! per tenant, read in the transaction that admits a step; that of the home
+//! tenant also holds `global`, which every admission is given. What is admitted
+//! is stopped still by the fence (`act::fence`). Releasing takes a reason and
+//! a second person.
 
 mod operations;
 mod scope;
@@ -167,6 +168,17 @@ pub struct StoppedBy {
     pub reason: String,
 }
 
+impl StoppedBy {
+    fn of(scope: &Scope, engagement: &Engagement) -> Self {
+        Self {
+            scope: scope.clone(),
+            by: engagement.by.clone(),
+            at: engagement.at,
+            reason: engagement.reason.clone(),
+        }
+    }
+}
+
 impl fmt::Display for StoppedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -194,12 +206,7 @@ impl KillSwitch {
         self.engaged
             .iter()
             .find(|(scope, _)| scope.covers(module, issued_by))
-            .map(|(scope, engagement)| StoppedBy {
-                scope: scope.clone(),
-                by: engagement.by.clone(),
-                at: engagement.at,
-                reason: engagement.reason.clone(),
-            })
+            .map(|(scope, engagement)| StoppedBy::of(scope, engagement))
     }
 
     /// What keeps a call of this module, for this purpose, in a directive of
@@ -212,6 +219,14 @@ impl KillSwitch {
             Purpose::Compensation if self.status_of(&own()) == Status::Released => None,
             Purpose::Compensation | Purpose::Step => self.stops(module, issued_by),
         }
+    }
+
+    /// What stops the steps of every tenant, where this is the switch of the
+    /// home tenant.
+    #[must_use]
+    pub fn everywhere(&self) -> Option<StoppedBy> {
+        let engagement = self.engaged.get(&Scope::Global)?;
+        Some(StoppedBy::of(&Scope::Global, engagement))
     }
 
     /// Where this scope stands.

@@ -48,17 +48,20 @@ pub fn current(unit: &mut Unit<'_>) -> Result<KillSwitch, Refusal> {
         .unwrap_or_default())
 }
 
-/// What stops a step of this module in a directive of this issuer, now.
+/// What stops a step of this module in a directive of this issuer, now: the
+/// tenant's own switch, or what stops every tenant.
 ///
 /// # Errors
 /// When storage does not answer: nothing may start then.
 pub fn stops(
     unit: &mut Unit<'_>,
+    everywhere: Option<&StoppedBy>,
     module: &str,
     issued_by: &Actor,
 ) -> Result<Option<StoppedBy>, Refusal> {
     let found = unit.find::<KillSwitch>(ID)?;
-    Ok(found.and_then(|switch| switch.stops(module, issued_by)))
+    let own = found.and_then(|switch| switch.stops(module, issued_by));
+    Ok(own.or_else(|| everywhere.cloned()))
 }
 
 /// Stops a scope. Engaging what is engaged changes nothing and is fine;

@@ -8,7 +8,8 @@ use std::fmt;
 /// `agent:ID`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// Everything, everywhere; the shell engages it in every tenant.
+    /// Everything, everywhere. It stands in the home tenant alone, and holds for
+    /// those that are founded later, too.
     Global,
     /// Everything of the tenant.
     Tenant,

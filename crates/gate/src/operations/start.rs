@@ -35,7 +35,8 @@ pub fn start(
     not_over(unit, &directive)?;
     let contract = &directive.contract;
     for step in &contract.steps {
-        if let Some(stopped) = kill::stops(unit, &step.module, &contract.issued_by)? {
+        if let Some(stopped) = kill::stops(unit, env.everywhere, &step.module, &contract.issued_by)?
+        {
             return Err(Refusal::blocked(stopped.to_string())
                 .hint("it starts by itself once the switch is released"));
         }

@@ -1,6 +1,6 @@
 //! The kill switch: two people, every scope, drills.
 
-use super::world::{Who, World, agent, engine, person};
+use super::world::{Who, World, agent, blocked, engine, permitted, person};
 use crate::KillSwitch;
 use crate::kill::{self, LIFECYCLE, Scope, Status, Trigger};
 use kernel::names::Name;
@@ -187,4 +187,48 @@ fn a_plan_is_warned_of_not_stopped() {
         request.request.because,
         ["the gate's verdict on the plan is WARN"]
     );
+}
+
+#[test]
+fn what_the_home_tenant_stops_everywhere_is_stopped_here() {
+    // The switch of the home tenant, engaged there.
+    let mut home = World::new();
+    engage(&mut home, &person("ann", Role::Operator), "global").unwrap();
+    let switch = home.see::<KillSwitch>(kill::ID).unwrap();
+    let everywhere = switch.everywhere().unwrap();
+    engage(&mut home, &person("ann", Role::Operator), "tenant").unwrap();
+
+    let mut world = World::new();
+    let (id, run) = world.executing(&agent("scout"), &["mend", "look"]);
+    permitted(world.admit(id, run, "s0", 1).unwrap());
+    let (other, approval) = world.waiting(&agent("scout"), &["mend"]);
+    world.approve("ann", approval).unwrap();
+    world.everywhere = Some(everywhere);
+    let why = blocked(world.admit(id, run, "s1", 1).unwrap());
+    assert!(why.contains("`global`"), "{why}");
+    let next = kernel::RunId(uuid::Uuid::from_u128(6));
+    let refused = world.start(other, next).unwrap_err();
+    assert_eq!(refused.code, Code::Blocked);
+    // What was done can be undone all the same.
+    let undo = crate::CompensationRequest {
+        directive: id,
+        step: "s0".into(),
+        run,
+        attempt: 1,
+        module: "unmend".into(),
+        input: serde_json::Map::new(),
+    };
+    let undone = world.run(&engine(), |unit, env| {
+        crate::admit_compensation(unit, env, &undo)
+    });
+    permitted(undone.unwrap());
+    // Plans are warned of.
+    let (_, approval) = world.waiting(&agent("scout"), &["look"]);
+    let request = world.see::<crate::Approval>(approval).unwrap();
+    assert_eq!(
+        request.request.because,
+        ["the gate's verdict on the plan is WARN"]
+    );
+    world.everywhere = None;
+    world.start(other, next).unwrap();
 }

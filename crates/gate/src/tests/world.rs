@@ -3,6 +3,7 @@
 
 use crate::budget::{Counter, Reservation};
 use crate::contract::Scope;
+use crate::kill::StoppedBy;
 use crate::operations::{self, Proposed};
 use crate::{
     ActionClass, Admission, AdmitRequest, Approval, Capabilities, Capability, Contract, CostClass,
@@ -55,6 +56,7 @@ pub(super) struct World {
     pub(super) now: Timestamp,
     pub(super) rules: Rules,
     pub(super) modules: Capabilities,
+    pub(super) everywhere: Option<StoppedBy>,
     pub(super) snapshot: SnapshotId,
     seed: u128,
 }
@@ -176,6 +178,7 @@ impl World {
             now: Timestamp::from_micros(START),
             rules: rules(source(), POLICY),
             modules: modules(),
+            everywhere: None,
             snapshot: id,
             seed: 0,
         };
@@ -201,6 +204,7 @@ impl World {
         let env = GateEnv {
             rules: &self.rules,
             capabilities: &self.modules,
+            everywhere: self.everywhere.as_ref(),
         };
         let mut unit = Unit::new(&self.memory, &ctx);
         let reply = op(&mut unit, &env)?;

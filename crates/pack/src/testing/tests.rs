@@ -69,6 +69,7 @@ fn ask(pack: &Pack, case: &Case, after: Span) -> Vec<Proposed> {
     let env = GateEnv {
         rules: &pack.rules,
         capabilities: &capabilities,
+        everywhere: None,
     };
     let mut theatre = Theatre::new(pack);
     let bodies: Vec<_> = case.play.iter().collect();
@@ -124,6 +125,7 @@ fn what_a_person_approves_is_permitted_step_by_step_up_to_the_outside() {
         let env = GateEnv {
             rules: &pack.rules,
             capabilities: &capabilities,
+            everywhere: None,
         };
         for case in &pack.tests {
             let mut theatre = Theatre::new(pack);

@@ -109,7 +109,7 @@ async fn approve(
     command: Command<Yes>,
 ) -> Answer<Response> {
     let id: ApprovalId = id.parse()?;
-    let gated = Gated::of(&app, &command.caller)?;
+    let gated = Gated::of(&app, &command.caller).await?;
     let done = command.on::<Approval>(id).run(&app, move |unit, body| {
         gated.still(unit)?;
         let yes = Approve {
@@ -142,7 +142,7 @@ async fn edit(
     command: Command<Changed>,
 ) -> Answer<Response> {
     let id: ApprovalId = id.parse()?;
-    let gated = Gated::of(&app, &command.caller)?;
+    let gated = Gated::of(&app, &command.caller).await?;
     let done = command.on::<Approval>(id).run(&app, move |unit, body| {
         gated.still(unit)?;
         let asked = EditAndApprove {

@@ -241,7 +241,11 @@ struct Extend {
 
 /// A BLOCK is on the ledger, and an error all the same: nobody may overlook it.
 async fn reserve(State(app): State<App>, command: Command<NewReservation>) -> Answer<Response> {
-    let in_force = app.control().in_force(command.caller.tenant())?;
+    let tenant = command.caller.tenant();
+    let in_force = app.control().in_force(tenant)?;
+    if let Some(stopped) = app.control().everywhere(tenant).await? {
+        return Err(Refusal::blocked(stopped.to_string()).into());
+    }
     let done = command
         .run(&app, move |unit, body| {
             flow::force::still(unit, &in_force)?;

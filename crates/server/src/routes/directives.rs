@@ -182,7 +182,7 @@ fn standing(unit: &mut Unit<'_>, id: DirectiveId) -> Result<Value, Refusal> {
 }
 
 async fn create(State(app): State<App>, command: Command<NewDirective>) -> Answer<Response> {
-    let gated = Gated::of(&app, &command.caller)?;
+    let gated = Gated::of(&app, &command.caller).await?;
     let done = command.run(&app, move |unit, body| {
         gated.still(unit)?;
         let id = operations::draft(unit, body.contract.clone(), body.origin.clone())?;
@@ -205,7 +205,7 @@ async fn propose(
     command: Command<Nothing>,
 ) -> Answer<Response> {
     let id: DirectiveId = id.parse()?;
-    let gated = Gated::of(&app, &command.caller)?;
+    let gated = Gated::of(&app, &command.caller).await?;
     let done = command.on::<Directive>(id).run(&app, move |unit, _| {
         gated.still(unit)?;
         let outcome = operations::propose(unit, &gated.env(), id)?;
@@ -220,7 +220,7 @@ async fn retry(
     command: Command<Nothing>,
 ) -> Answer<Response> {
     let id: DirectiveId = id.parse()?;
-    let gated = Gated::of(&app, &command.caller)?;
+    let gated = Gated::of(&app, &command.caller).await?;
     let done = command.on::<Directive>(id).run(&app, move |unit, _| {
         gated.still(unit)?;
         let outcome = operations::retry(unit, &gated.env(), id)?;
@@ -235,7 +235,7 @@ async fn edit(
     command: Command<Edit>,
 ) -> Answer<Response> {
     let id: DirectiveId = id.parse()?;
-    let gated = Gated::of(&app, &command.caller)?;
+    let gated = Gated::of(&app, &command.caller).await?;
     let done = command.on::<Directive>(id).run(&app, move |unit, body| {
         gated.still(unit)?;
         let edited = operations::edit(unit, &gated.env(), id, body.contract.clone())?;

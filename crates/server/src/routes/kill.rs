@@ -1,5 +1,5 @@
 //! The kill switch. Whoever may engage it in the home tenant may engage
-//! `global`, which stops every tenant; it is released in the same way.
+//! `global`, which stops every tenant, those founded later among them.
 
 use super::table::{Guard, Route};
 use crate::app::App;
@@ -11,18 +11,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use futures_util::{StreamExt as _, stream};
 use gate::KillSwitch;
 use gate::access::Permission;
 use gate::kill::{self, Scope};
-use kernel::{Refusal, StreamId, Unit};
+use kernel::{Refusal, StreamId};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use utoipa::ToSchema;
-
-/// Tenants that are stopped at the same time.
-const TENANTS_AT_ONCE: usize = 64;
 
 pub(super) fn rows() -> Vec<Route> {
     let read = Guard::Own(Permission::KillRead);
@@ -106,89 +101,60 @@ async fn get(State(app): State<App>, caller: Caller) -> Answer<Response> {
             .map_err(|_| Problem::new(Kind::Integrity, "the kill switch does not parse"))?,
     };
     let tag = [(header::ETAG, etag(version))];
-    Ok((tag, Json(json!({"version": version, "state": switch}))).into_response())
+    let everywhere = app.control().everywhere(caller.tenant()).await?;
+    let answer = json!({"version": version, "state": switch, "everywhere": everywhere});
+    Ok((tag, Json(answer)).into_response())
 }
 
-type Work<T> = fn(&mut Unit<'_>, &T) -> Result<KillSwitch, Refusal>;
-
-/// Does `work` in the caller's tenant, and for `global` in all.
-async fn everywhere<T>(
-    app: &App,
-    command: Command<T>,
-    scope: &Scope,
-    work: Work<T>,
-) -> Answer<Response>
-where
-    T: Clone + Send + Sync + 'static,
-{
-    let (caller, trace, body) = (command.caller.clone(), command.trace, command.body.clone());
-    let global = *scope == Scope::Global;
-    if global && !caller.identity().home {
-        return Err(
-            Problem::new(Kind::Forbidden, "`global` is for the home tenant")
-                .hint("use the scope `tenant`"),
-        );
-    }
-    let command = command.on::<KillSwitch>(kill::ID);
-    let done = command
-        .run(app, move |unit, body| {
-            Ok(json!({"state": work(unit, body)?}))
-        })
-        .await?;
-    let mut missed = Vec::new();
-    let mut upheld = vec![caller.tenant()];
-    if global {
-        let body = Arc::new(body);
-        let others = app.ledger().store().tenants().await?;
-        let others = others.into_iter().filter(|t| *t != caller.tenant());
-        let work_in = |tenant| {
-            let (body, mut ctx) = (body.clone(), app.ctx(&caller, trace));
-            ctx.tenant = tenant;
-            async move {
-                let run = app.ledger().run(ctx, move |unit| work(unit, &body));
-                (tenant, run.await)
-            }
-        };
-        let mut all = stream::iter(others)
-            .map(work_in)
-            .buffer_unordered(TENANTS_AT_ONCE);
-        while let Some((tenant, outcome)) = all.next().await {
-            upheld.push(tenant);
-            if let Err(refusal) = outcome {
-                missed.push(format!("{tenant}: {}", refusal.message));
-            }
-        }
-    }
-    app.control().uphold(&upheld).await?;
-    match missed.is_empty() {
-        true => Ok(done.into_response()),
-        false => Err(Problem::new(
-            Kind::Unavailable,
-            format!("not in every tenant: {}", missed.join("; ")),
+/// Only the home tenant's people may stop every tenant.
+fn within(caller: &Caller, scope: &Scope) -> Answer<()> {
+    match scope {
+        Scope::Global if !caller.identity().home => Err(Problem::new(
+            Kind::Forbidden,
+            "`global` is for the home tenant",
         )
-        .hint("send the request again, without an `Idempotency-Key`")),
+        .hint("use the scope `tenant`")),
+        _ => Ok(()),
     }
 }
 
+/// Answered when it holds on every node.
 async fn engage(State(app): State<App>, command: Command<Stop>) -> Answer<Response> {
-    let scope = command.body.scope.clone();
-    let work: Work<Stop> = |unit, body| kill::engage(unit, body.scope.clone(), &body.reason);
-    everywhere(&app, command, &scope, work).await
+    within(&command.caller, &command.body.scope)?;
+    let tenant = command.caller.tenant();
+    let command = command.on::<KillSwitch>(kill::ID);
+    let done = command.run(&app, |unit, body| {
+        let state = kill::engage(unit, body.scope.clone(), &body.reason)?;
+        Ok::<Value, Refusal>(json!({"state": state}))
+    });
+    let done = done.await?;
+    app.control().uphold(tenant).await?;
+    Ok(done.into_response())
 }
 
 async fn request(State(app): State<App>, command: Command<Stop>) -> Answer<Response> {
-    let scope = command.body.scope.clone();
-    let work: Work<Stop> = |unit, body| kill::request_release(unit, &body.scope, &body.reason);
-    everywhere(&app, command, &scope, work).await
+    let command = command.on::<KillSwitch>(kill::ID);
+    let done = command.run(&app, |unit, body| {
+        let state = kill::request_release(unit, &body.scope, &body.reason)?;
+        Ok::<Value, Refusal>(json!({"state": state}))
+    });
+    Ok(done.await?.into_response())
 }
 
 async fn confirm(State(app): State<App>, command: Command<Scoped>) -> Answer<Response> {
-    let scope = command.body.scope.clone();
-    let work: Work<Scoped> = |unit, body| kill::confirm_release(unit, &body.scope);
-    everywhere(&app, command, &scope, work).await
+    let tenant = command.caller.tenant();
+    let command = command.on::<KillSwitch>(kill::ID);
+    let done = command.run(&app, |unit, body| {
+        let state = kill::confirm_release(unit, &body.scope)?;
+        Ok::<Value, Refusal>(json!({"state": state}))
+    });
+    let done = done.await?;
+    app.control().look_again(tenant).await;
+    Ok(done.into_response())
 }
 
 async fn drill(State(app): State<App>, command: Command<Drill>) -> Answer<Response> {
+    within(&command.caller, &command.body.scope)?;
     let command = command.on::<KillSwitch>(kill::ID);
     let done = command.run(&app, |unit, body| {
         let drill = kill::drill(unit, body.scope.clone(), &body.note)?;

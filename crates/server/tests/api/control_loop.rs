@@ -152,11 +152,12 @@ async fn the_kill_switch_stops_and_takes_two_people_to_release() {
         .await
         .is(200);
     let state = world.get("/v1/kill-switch", operator).await.is(200);
-    assert!(
-        state.body["state"]["engaged"]["global"].is_object(),
+    assert_eq!(
+        state.body["everywhere"]["scope"], "global",
         "{:?}",
         state.body
     );
+    assert!(state.body["state"]["engaged"]["global"].is_null());
     world.end().await;
 }
 

@@ -143,7 +143,7 @@ pub(crate) async fn confirm(
         reason,
     } = form.fields;
     let contract = parsed(&contract)?;
-    let gate = Gated::of(&app, &form.caller)?;
+    let gate = Gated::of(&app, &form.caller).await?;
     if then == Then::Approve && !form.caller.may(&app, Permission::ApprovalDecide) {
         return Err(form.caller.refusal(Permission::ApprovalDecide));
     }

@@ -66,7 +66,7 @@ pub(crate) async fn engage(
             kill::engage(unit, scope.clone(), reason.trim()).map(|_| ())
         })
         .await?;
-    app.control().uphold(&[form.caller.tenant()]).await?;
+    app.control().uphold(form.caller.tenant()).await?;
     back(Flash::Engaged)
 }
 
@@ -96,5 +96,6 @@ pub(crate) async fn confirm_release(
             kill::confirm_release(unit, &scope).map(|_| ())
         })
         .await?;
+    app.control().look_again(form.caller.tenant()).await;
     back(Flash::Released)
 }

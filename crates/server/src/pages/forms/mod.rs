@@ -87,7 +87,7 @@ pub(crate) async fn approve(
     form: SafeForm<Decision>,
 ) -> Answer<Response> {
     let directive: DirectiveId = id.parse()?;
-    let gate = Gated::of(&app, &form.caller)?;
+    let gate = Gated::of(&app, &form.caller).await?;
     let Decision {
         approval,
         seen,
@@ -149,7 +149,7 @@ pub(crate) async fn retry(
     form: SafeForm<Nothing>,
 ) -> Answer<Response> {
     let directive: DirectiveId = id.parse()?;
-    let gate = Gated::of(&app, &form.caller)?;
+    let gate = Gated::of(&app, &form.caller).await?;
     app.ledger()
         .run(app.ctx(&form.caller, trace), move |unit| {
             gate.still(unit)?;
