@@ -49,6 +49,7 @@ pub async fn execute(
         trace,
         timeout,
         permit,
+        has_left,
         ..
     } = assignment;
     let module = match registry.get(&name) {
@@ -65,7 +66,7 @@ pub async fn execute(
     if now >= permit.expires_at() {
         return Outcome::not_begun(format!("the permit ended at {}", permit.expires_at()));
     }
-    let http = PermittedHttp::under(&permit, ports.http.clone(), fence.clone());
+    let http = PermittedHttp::under(&permit, ports.http.clone(), fence.clone(), has_left);
     let ctx = ModuleCtx {
         idempotency_key,
         trace,
@@ -89,7 +90,10 @@ pub async fn execute(
         OutcomeStatus::Success | OutcomeStatus::Unknown => {
             verified(outcome, module.verify(&input, &ctx).await)
         }
-        OutcomeStatus::Failure | OutcomeStatus::Error | OutcomeStatus::NotBegun => outcome,
+        OutcomeStatus::Failure
+        | OutcomeStatus::Error
+        | OutcomeStatus::NotBegun
+        | OutcomeStatus::CutOff => outcome,
     }
 }
 

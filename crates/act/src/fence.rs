@@ -70,7 +70,8 @@ pub struct Call {
 
 impl Call {
     /// Whose it is.
-    pub(crate) fn tenant(&self) -> TenantId {
+    #[must_use]
+    pub fn tenant(&self) -> TenantId {
         self.tenant
     }
 
@@ -220,6 +221,29 @@ impl Fence {
         self.pass(call, || ())
     }
 
+    /// What stops this call, by a look that is not old. It may have left before
+    /// it was stopped.
+    pub async fn stops(&self, call: &Call) -> Option<StoppedBy> {
+        self.refresh(call.tenant).await;
+        let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
+        self.stopped(&seen, call)
+    }
+
+    fn stopped(&self, seen: &BTreeMap<TenantId, Seen>, call: &Call) -> Option<StoppedBy> {
+        let own = seen.get(&call.tenant).and_then(|known| {
+            let switch = &known.sight.switch;
+            switch.bars(call.purpose, &call.module, &call.issued_by)
+        });
+        let everywhere = || {
+            let home = seen.get(&self.lookout.home()?)?;
+            home.sight.switch.everywhere()
+        };
+        match call.purpose {
+            Purpose::Step => own.or_else(everywhere),
+            Purpose::Compensation => own,
+        }
+    }
+
     /// Lets the call leave by `start`, or not. While `start` runs, the fence is
     /// not raised: an engagement on this node is acknowledged before it or
     /// after it.
@@ -231,21 +255,13 @@ impl Fence {
             return Err(Barred::Policy);
         }
         let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
-        let known = seen.get(&call.tenant).ok_or(Barred::Unseen)?;
-        let own = &known.sight.switch;
-        let mut stopped = own.bars(call.purpose, &call.module, &call.issued_by);
-        let mut fresh = self.is_fresh(known);
-        if let Some(home) = self.lookout.home() {
-            let known = seen.get(&home).ok_or(Barred::Unseen)?;
-            if call.purpose == Purpose::Step {
-                stopped = stopped.or_else(|| known.sight.switch.everywhere());
-            }
-            fresh &= self.is_fresh(known);
+        if let Some(stopped) = self.stopped(&seen, call) {
+            return Err(Barred::Stopped(stopped));
         }
-        match stopped {
-            Some(stopped) => return Err(Barred::Stopped(stopped)),
-            None if !fresh => return Err(Barred::Unseen),
-            None => {}
+        let is_seen = |tenant| seen.get(&tenant).is_some_and(|known| self.is_fresh(known));
+        let home = self.lookout.home();
+        if !is_seen(call.tenant) || home.is_some_and(|home| !is_seen(home)) {
+            return Err(Barred::Unseen);
         }
         Ok(start())
     }

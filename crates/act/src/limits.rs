@@ -35,6 +35,11 @@ pub const LOOK_AGAIN: Span = Span::from_millis(250);
 /// Each counts by its own clock, so it is longer than a look by what two
 /// clocks can differ in that time, and more.
 pub const SETTLE: Span = Span::from_millis(550);
+/// How often a step under way is held against the kill switch.
+pub const WATCH_EVERY: Span = Span::from_millis(250);
+/// How long after an engagement the steps under way are looked for: by then
+/// none can begin any more.
+pub const SWEEP_AFTER: Span = Span::from_secs(1);
 /// How long a step that was kept from beginning at the last moment waits until
 /// the gate is asked again.
 pub const NOT_BEGUN_WAIT: Span = Span::from_secs(1);
@@ -45,6 +50,7 @@ pub const ROLLBACK_WINDOW: Span = Span::from_secs(24 * 60 * 60);
 const _: () = assert!(gate::permit::VALID_FOR.as_micros() < LEASE_GRACE.as_micros());
 const _: () = assert!(LOOK_AGAIN.as_micros() * 2 <= SIGHT.as_micros());
 const _: () = assert!(SIGHT.as_micros() + SIGHT.as_micros() / 20 < SETTLE.as_micros());
+const _: () = assert!(SETTLE.as_micros() < SWEEP_AFTER.as_micros());
 const _: () = assert!(SIGHT.as_micros() < gate::permit::VALID_FOR.as_micros());
 const _: () = assert!(ANSWER_EXCERPT_BYTES_MAX < OUTPUT_BYTES_MAX);
 const _: () = assert!(OUTPUT_BYTES_MAX * 4 <= kernel::limits::ENTRY_PAYLOAD_BYTES_MAX);

@@ -87,6 +87,9 @@ kernel::names! {
         Unknown = "unknown",
         /// The permit was not honoured at its use: no call left.
         NotBegun = "not_begun",
+        /// It was cut off after a call had left: whether anything happened
+        /// outside is unknown, and it is not made again.
+        CutOff = "cut_off",
     }
 }
 
@@ -158,6 +161,12 @@ impl Outcome {
     #[must_use]
     pub fn not_begun(reason: impl Into<String>) -> Self {
         Self::without(OutcomeStatus::NotBegun, Actual::Nothing, reason)
+    }
+
+    /// It was cut off after a call had left.
+    #[must_use]
+    pub fn cut_off(reason: impl Into<String>) -> Self {
+        Self::without(OutcomeStatus::CutOff, Actual::Unknown, reason)
     }
 
     /// It was sent and no answer came.

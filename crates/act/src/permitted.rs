@@ -18,7 +18,7 @@ use std::task::Poll;
 /// use std::sync::Arc;
 ///
 /// fn under(permit: &gate::Permit, http: Arc<dyn Http>, fence: Arc<Fence>) -> PermittedHttp {
-///     PermittedHttp::under(permit, http, fence)
+///     PermittedHttp::under(permit, http, fence, Arc::default())
 /// }
 /// ```
 /// Without a permit there is none:
@@ -43,19 +43,25 @@ struct Attempt {
     /// The fence that the first request must pass.
     fence: Arc<Fence>,
     call: Call,
-    begun: AtomicBool,
+    has_left: Arc<AtomicBool>,
     barred: OnceLock<Barred>,
 }
 
 impl PermittedHttp {
-    /// HTTP for the attempt that holds this permit.
+    /// HTTP for the attempt that holds this permit. `has_left` is set when its
+    /// first request leaves.
     #[must_use]
-    pub fn under(permit: &Permit, http: Arc<dyn Http>, fence: Arc<Fence>) -> Self {
+    pub fn under(
+        permit: &Permit,
+        http: Arc<dyn Http>,
+        fence: Arc<Fence>,
+        has_left: Arc<AtomicBool>,
+    ) -> Self {
         Self(Arc::new(Attempt {
             http,
             fence,
             call: Call::of(permit),
-            begun: AtomicBool::new(false),
+            has_left,
             barred: OnceLock::new(),
         }))
     }
@@ -67,7 +73,7 @@ impl PermittedHttp {
     pub async fn send(&self, request: HttpRequest) -> Result<HttpAnswer, HttpFault> {
         let attempt = &self.0;
         let mut sending = attempt.http.send(request);
-        if self.has_begun() {
+        if attempt.has_left.load(Ordering::SeqCst) {
             return sending.await;
         }
         if let Some(barred) = self.barred() {
@@ -77,7 +83,7 @@ impl PermittedHttp {
         // The fence is passed within the poll that sends the request.
         let left = poll_fn(|ctx| {
             let start = || {
-                attempt.begun.store(true, Ordering::SeqCst);
+                attempt.has_left.store(true, Ordering::SeqCst);
                 sending.as_mut().poll(ctx)
             };
             Poll::Ready(attempt.fence.pass(&attempt.call, start))
@@ -92,12 +98,6 @@ impl PermittedHttp {
                 Err(fault)
             }
         }
-    }
-
-    /// Whether a request of the attempt has left.
-    #[must_use]
-    pub fn has_begun(&self) -> bool {
-        self.0.begun.load(Ordering::SeqCst)
     }
 
     /// Why no request of the attempt could leave, where one was kept.
@@ -118,7 +118,7 @@ pub(crate) mod tests {
             http,
             fence: Watched::default().fence(),
             call: call("http.request"),
-            begun: AtomicBool::new(true),
+            has_left: Arc::new(AtomicBool::new(true)),
             barred: OnceLock::new(),
         }))
     }

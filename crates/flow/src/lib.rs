@@ -16,6 +16,7 @@ mod investigate;
 pub mod personal;
 pub mod policies;
 mod runner;
+mod sweep;
 mod ticks;
 
 pub mod checkpoints;

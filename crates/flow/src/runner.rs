@@ -4,8 +4,10 @@
 
 use crate::control::Control;
 use act::engine::{Assignment, Begun, Report};
+use act::fence::Call;
 use act::{Outcome, Run};
 use gate::GateEnv;
+use gate::kill::{OnEngage, StoppedBy};
 use kernel::{Code, Refusal, RunId, StreamId, TenantId};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,9 +39,36 @@ pub(crate) async fn drive(
     Ok(())
 }
 
+/// Makes the attempt, unless it is stopped before its call leaves, or cut off
+/// after it. A future that is dropped makes no further call.
 async fn perform(control: &Control, assignment: Assignment) -> Outcome {
     let (modules, ports) = (control.modules(), &control.ports().act);
-    act::execute(modules, assignment, ports, control.fence()).await
+    let (call, has_left) = (Call::of(&assignment.permit), assignment.has_left.clone());
+    let stopped = tokio::select! {
+        outcome = act::execute(modules, assignment, ports, control.fence()) => return outcome,
+        stopped = cut(control, &call) => stopped,
+    };
+    match has_left.load(Ordering::SeqCst) {
+        true => Outcome::cut_off(format!("it was cut off: {stopped}")),
+        false => Outcome::not_begun(format!("the call did not leave: {stopped}")),
+    }
+}
+
+/// Returns when this call is to be cut off.
+async fn cut(control: &Control, call: &Call) -> StoppedBy {
+    let mut commits = control.ledger().commits();
+    loop {
+        let pause = tokio::time::sleep(act::limits::WATCH_EVERY.to_std());
+        tokio::select! {
+            () = pause => {}
+            Ok(()) = commits.changed() => {}
+        }
+        if let Some(stopped) = control.fence().stops(call).await
+            && control.on_engage(call.tenant(), &stopped.scope) == OnEngage::Cancel
+        {
+            return stopped;
+        }
+    }
 }
 
 /// Records what came of the step. What the ledger does not take now is kept and

@@ -8,7 +8,7 @@ use act::Run;
 use act::engine::Creation;
 use gate::budget::Reservation;
 use gate::operations::{self, Expiry};
-use gate::{Approval, Directive, GateEnv, directive};
+use gate::{Approval, Directive, GateEnv, KillSwitch, directive};
 use kernel::{Aggregate, DirectiveId, IncidentId, Refusal, StreamId, TenantId, Unit};
 use sense::candidate::{self, Candidate};
 use sense::incident::{self, Incident, IncidentStatus};
@@ -43,6 +43,7 @@ pub async fn tick(
             control.ledger().run(ctx, work).await.map(drop)
         }
         SubjectKey::KIND => control.carry_out_erasure(tenant, id.parse()?).await,
+        KillSwitch::KIND => control.sweep(tenant).await,
         Run::KIND => runner::drive(control, tenant, id.parse()?).await,
         other => Err(Refusal::integrity(format!(
             "`{other}` is due but has no tick"

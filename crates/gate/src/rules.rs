@@ -1,7 +1,7 @@
 //! The rules of a tenant, compiled once from what its packs declare: policy,
 //! validators, budgets and approvals. Missing parts are faults, never "allow".
 
-use crate::kill::StoppedBy;
+use crate::kill::{self, StoppedBy};
 use crate::policy::{self, Fault, PolicySet};
 use crate::{Capabilities, approval, budget, validate};
 use kernel::Digest;
@@ -17,6 +17,9 @@ pub struct RulesSource {
     pub budgets: budget::Book,
     /// Who must agree to what.
     pub approvals: approval::Settings,
+    /// What becomes of steps under way when the kill switch is engaged.
+    #[serde(default)]
+    pub kill_switch: kill::Settings,
 }
 
 /// Compiled rules.
@@ -33,6 +36,9 @@ pub struct Rules {
     pub budgets: budget::Book,
     /// Who must agree to what.
     pub approvals: approval::Settings,
+    /// What becomes of steps under way when the kill switch is engaged. Not
+    /// part of the hash: it changes nothing about what may start.
+    pub kill_switch: kill::Settings,
     /// SHA-256 over `writ.rules.v1`, a line feed and the canonical JSON of the
     /// policy set's hash, the validators' settings and the approvals'
     /// settings: the version that approvals are bound to. Budgets are not part
@@ -91,6 +97,7 @@ impl Rules {
             validators: self.validators.clone(),
             budgets: self.budgets.clone(),
             approvals: self.approvals.clone(),
+            kill_switch: self.kill_switch,
         };
         let mut rules = Self::of(PolicySet::load(policy::SCHEMA, policies)?, source)?;
         rules.shadow = shadow;
@@ -111,6 +118,7 @@ impl Rules {
             validators: source.validators,
             budgets: source.budgets,
             approvals: source.approvals,
+            kill_switch: source.kill_switch,
             hash,
         })
     }

@@ -33,6 +33,8 @@ pub(crate) const VALIDATORS: &str = "validators.yaml";
 pub(crate) const BUDGETS: &str = "budgets.yaml";
 /// Rules of approval.
 pub(crate) const APPROVALS: &str = "approvals.yaml";
+/// What becomes of steps under way when the kill switch is engaged.
+pub(crate) const KILL_SWITCH: &str = "kill_switch.yaml";
 /// What people call things.
 pub(crate) const LABELS: &str = "labels.yaml";
 
@@ -46,6 +48,7 @@ const SINGLE: &[(&str, Need)] = &[
     (VALIDATORS, Need::Must),
     (BUDGETS, Need::Must),
     (APPROVALS, Need::Must),
+    (KILL_SWITCH, Need::May),
     (LABELS, Need::May),
     ("README.md", Need::May),
 ];

@@ -213,7 +213,7 @@ impl Answered {
             OutcomeStatus::Success => Outcome::success(Value::Null),
             OutcomeStatus::Failure => Outcome::failure(reason),
             OutcomeStatus::Error | OutcomeStatus::NotBegun => Outcome::error(reason),
-            OutcomeStatus::Unknown => Outcome::unknown(reason),
+            OutcomeStatus::Unknown | OutcomeStatus::CutOff => Outcome::unknown(reason),
         };
         outcome
             .costing(gate::budget::Actual::Unknown)

@@ -13,6 +13,8 @@ use gate::directive::Status;
 use gate::{Admission, AdmitRequest, CompensationRequest, Directive, GateEnv, Permit};
 use kernel::{Refusal, RunId, Span, Timestamp, TraceId, Unit, VerdictId};
 use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// One attempt that is recorded as started and must now be made, once. It
 /// holds the permit and cannot be copied; lost, it is found by its lease.
@@ -38,6 +40,9 @@ pub struct Assignment {
     pub timeout: Span,
     /// The gate's word.
     pub permit: Permit,
+    /// Whether a call has left: set at the last moment before it does, and
+    /// still known when the attempt is cut off.
+    pub has_left: Arc<AtomicBool>,
 }
 
 impl Assignment {
@@ -204,6 +209,7 @@ fn start(
         trace: unit.ctx().trace,
         timeout,
         permit,
+        has_left: Arc::default(),
     })))
 }
 

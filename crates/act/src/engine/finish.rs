@@ -51,7 +51,7 @@ fn meaning(task: &Task, ending: Ending, open: bool) -> Meaning {
         Ending::NotBegun if task.in_doubt => Meaning::Lose,
         Ending::NotBegun => Meaning::Fail,
         Ending::Unknown | Ending::Interrupted if task.idempotent && open => Meaning::Retry,
-        Ending::Unknown | Ending::Interrupted => Meaning::Lose,
+        Ending::Unknown | Ending::Interrupted | Ending::CutOff => Meaning::Lose,
     }
 }
 

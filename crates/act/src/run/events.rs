@@ -93,6 +93,8 @@ kernel::names! {
         Interrupted = "interrupted",
         /// The permit was not honoured at its use: no call left.
         NotBegun = "not_begun",
+        /// It was cut off after a call had left; it is not made again.
+        CutOff = "cut_off",
     }
 }
 
@@ -104,6 +106,7 @@ impl From<OutcomeStatus> for Ending {
             OutcomeStatus::Error => Self::Error,
             OutcomeStatus::Unknown => Self::Unknown,
             OutcomeStatus::NotBegun => Self::NotBegun,
+            OutcomeStatus::CutOff => Self::CutOff,
         }
     }
 }

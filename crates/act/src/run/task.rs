@@ -144,7 +144,7 @@ impl Task {
             Ending::Error => {}
             // An attempt before it may still be in doubt.
             Ending::NotBegun => self.interrupted = true,
-            Ending::Unknown => self.in_doubt = true,
+            Ending::Unknown | Ending::CutOff => self.in_doubt = true,
             Ending::Interrupted => {
                 self.in_doubt = true;
                 self.interrupted = true;

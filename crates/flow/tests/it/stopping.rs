@@ -2,7 +2,7 @@
 //! acknowledged, no call leaves any node, not one that was admitted before and
 //! was just about to leave either.
 
-use act::Run;
+use act::{Run, RunStatus, TaskStatus};
 use async_trait::async_trait;
 use flow::identity::Standing;
 use flow::{Control, Delivery};
@@ -16,7 +16,7 @@ use kernel::{Actor, Aggregate, Ctx, PrincipalKind, Refusal, Role, Span, StreamId
 use ledger::{DocumentQuery, EntryQuery, Store};
 use pack::Files;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 use store::{Postgres, Sqlite};
@@ -29,6 +29,8 @@ use tokio::task::JoinHandle;
 #[derive(Default)]
 struct Outside {
     left: Mutex<Vec<Instant>>,
+    /// How long an answer takes, in milliseconds, where not 3.
+    takes: AtomicU64,
 }
 
 impl Outside {
@@ -49,7 +51,8 @@ fn instant() -> Instant {
 impl Http for Outside {
     async fn send(&self, _: HttpRequest) -> Result<HttpAnswer, HttpFault> {
         self.left.lock().unwrap().push(instant());
-        tokio::time::sleep(Duration::from_millis(3)).await;
+        let takes = self.takes.load(Ordering::SeqCst).max(3);
+        tokio::time::sleep(Duration::from_millis(takes)).await;
         Ok(HttpAnswer {
             status: 200,
             headers: BTreeMap::new(),
@@ -165,6 +168,15 @@ impl Node {
     fn works(&mut self) {
         let scheduler = flow::scheduler::run(self.control.clone(), self.stop.subscribe());
         self.scheduler = Some(tokio::spawn(scheduler));
+    }
+
+    /// Another hand on the same node.
+    fn beside(&self) -> Self {
+        Self {
+            control: self.control.clone(),
+            stop: self.stop.clone(),
+            scheduler: None,
+        }
     }
 
     async fn stop(self) {
@@ -332,7 +344,11 @@ fn files(steps: usize) -> Files {
              \x20       method: PUT\n\
              \x20       url: \"http://plant.example/{step}/${{subject.id}}\"\n\
              \x20       secret_headers: {{ authorization: {{ reference: \"file:token\" }} }}\n\
-             \x20       json: {{ incident: \"${{incident.id}}\" }}\n"
+             \x20       json: {{ incident: \"${{incident.id}}\" }}\n\
+             \x20       compensate:\n\
+             \x20         method: PUT\n\
+             \x20         url: \"http://plant.example/undo/{step}\"\n\
+             \x20         json: {{ incident: \"${{incident.id}}\" }}\n"
         ));
     }
     files.insert(name.to_owned(), text.into_bytes());
@@ -406,11 +422,7 @@ async fn what_is_about_to_leave_stays(plant: &Plant, by: &Node, at: &mut Node) {
 async fn what_is_about_to_leave_stays_on_one_node() {
     let plant = Plant::new(Place::sqlite());
     let mut node = plant.node().await;
-    let by = Node {
-        control: node.control.clone(),
-        stop: node.stop.clone(),
-        scheduler: None,
-    };
+    let by = node.beside();
     what_is_about_to_leave_stays(&plant, &by, &mut node).await;
     node.stop().await;
 }
@@ -508,11 +520,7 @@ async fn one_switch_stops_every_tenant(plant: &Plant, by: &Node, at: &mut Node) 
 async fn one_switch_stops_every_tenant_on_one_node() {
     let plant = Plant::new(Place::sqlite());
     let mut node = plant.node().await;
-    let by = Node {
-        control: node.control.clone(),
-        stop: node.stop.clone(),
-        scheduler: None,
-    };
+    let by = node.beside();
     one_switch_stops_every_tenant(&plant, &by, &mut node).await;
     node.stop().await;
 }
@@ -523,6 +531,98 @@ async fn one_switch_stops_every_tenant_on_another_node() {
     let (by, mut at) = (plant.node().await, plant.node().await);
     one_switch_stops_every_tenant(&plant, &by, &mut at).await;
     at.stop().await;
+}
+
+/// A step whose call has left when its tenant is stopped: what comes of it by
+/// the pack's policy, and what the sweep records. Returns the run.
+async fn what_is_under_way(plant: &Plant, by: &Node, at: &mut Node, policy: &str) -> Run {
+    let mut pack = files(2);
+    let text = format!("tenant: {policy}\n");
+    pack.insert("kill_switch.yaml".to_owned(), text.into_bytes());
+    let tenant = by.found(pack).await;
+    at.works();
+    let follow = async || at.control.in_force(tenant).is_ok();
+    plant.until("the pack is in force", follow).await;
+    proposed(plant, at, tenant, &["press-1".to_owned()]).await;
+    let takes = if policy == "cancel" { 60_000 } else { 1_500 };
+    plant.outside.takes.store(takes, Ordering::SeqCst);
+    at.approve(tenant).await;
+    let left = async || plant.outside.calls() == 1;
+    plant.until("a call has left", left).await;
+    by.engage(tenant).await;
+    plant.outside.takes.store(0, Ordering::SeqCst);
+    plant
+        .until("it is swept", async || {
+            at.count(tenant, "kill_switch.swept", "came_to").await == 1
+        })
+        .await;
+    assert_eq!(at.count(tenant, "kill_switch.sweeping", policy).await, 1);
+    let run = at.all::<Run>(tenant).await.remove(0);
+    let status = run.steps[0].task.status;
+    let recorded = format!("\"came_to\":\"{status}\"");
+    assert_eq!(
+        at.count(tenant, "kill_switch.swept", &recorded).await,
+        1,
+        "{recorded}"
+    );
+    for _ in 0..20 {
+        plant.world.clock.pass(Span::from_millis(500));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    at.all::<Run>(tenant).await.remove(0)
+}
+
+async fn a_call_under_way_is_cut_off(plant: &Plant, by: &Node, at: &mut Node) {
+    let begun = instant();
+    let run = what_is_under_way(plant, by, at, "cancel").await;
+    let task = &run.steps[0].task;
+    assert_eq!(task.status, TaskStatus::Unknown);
+    assert!(run.parked.is_some_and(|parked| !parked.held));
+    assert!(begun.elapsed() < Duration::from_secs(30), "it was cut off");
+    // The far side would take it for the same under its key. All the same:
+    assert!(task.idempotent);
+    assert_eq!(plant.outside.calls(), 1, "it is not made again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_call_under_way_is_cut_off_on_one_node() {
+    let plant = Plant::new(Place::sqlite());
+    let mut node = plant.node().await;
+    let by = node.beside();
+    a_call_under_way_is_cut_off(&plant, &by, &mut node).await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_call_under_way_is_cut_off_on_another_node() {
+    let plant = Plant::new(Place::postgres());
+    let (by, mut at) = (plant.node().await, plant.node().await);
+    a_call_under_way_is_cut_off(&plant, &by, &mut at).await;
+    at.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_call_under_way_is_drained() {
+    let plant = Plant::new(Place::sqlite());
+    let mut node = plant.node().await;
+    let by = node.beside();
+    let run = what_is_under_way(&plant, &by, &mut node, "drain").await;
+    assert_eq!(run.steps[0].task.status, TaskStatus::Succeeded);
+    assert!(run.parked.is_some_and(|parked| parked.held));
+    assert_eq!(plant.outside.calls(), 1, "nothing follows it");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_call_under_way_is_undone() {
+    let plant = Plant::new(Place::sqlite());
+    let mut node = plant.node().await;
+    let by = node.beside();
+    let run = what_is_under_way(&plant, &by, &mut node, "compensate").await;
+    assert_eq!(run.undone, ["s0"]);
+    assert_eq!(run.status, RunStatus::Canceled);
+    assert_eq!(plant.outside.calls(), 2, "done and undone");
+    node.stop().await;
 }
 
 const ROUNDS: usize = 4;

@@ -6,9 +6,11 @@
 
 mod operations;
 mod scope;
+pub mod sweep;
 
 pub use operations::{confirm_release, current, drill, engage, request_release, stops};
 pub use scope::Scope;
+pub use sweep::{OnEngage, Settings, Steps, Sweep, UnderWay};
 
 use crate::permit::Purpose;
 use kernel::{Actor, Aggregate, Impossible, Lifecycle, Stamp, Timestamp};
@@ -90,6 +92,17 @@ pub struct Engagement {
     pub reason: String,
     /// The request for release, while there is one.
     pub release: Option<Release>,
+    /// What became of the steps that were under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<Sweep>,
+}
+
+impl Engagement {
+    /// Whether no step that was under way then is under way now.
+    #[must_use]
+    pub fn is_swept(&self) -> bool {
+        self.sweep.as_ref().is_some_and(|s| s.ended_at.is_some())
+    }
 }
 
 /// A drill: proof that the switch would stop what it should.
@@ -145,6 +158,10 @@ kernel::events! {
     pub enum KillEvent {
         /// A scope was stopped.
         Engaged(Scoped) = "kill_switch.engaged" in Decision,
+        /// Steps were under way.
+        Sweeping(Steps) = "kill_switch.sweeping" in System,
+        /// None of them is any more.
+        Swept(Steps) = "kill_switch.swept" in System,
         /// One person wants it released.
         ReleaseRequested(Scoped) = "kill_switch.release_requested" in Decision,
         /// Another person agreed.
@@ -237,6 +254,12 @@ impl KillSwitch {
             .map_or(Status::Released, |e| e.status)
     }
 
+    fn sweep_of(&mut self, scope: &Scope) -> Result<&mut Sweep, Impossible> {
+        let found = self.engaged.get_mut(scope);
+        let engagement = found.ok_or_else(|| Impossible::new("a sweep of what is not engaged"))?;
+        Ok(engagement.sweep.get_or_insert_default())
+    }
+
     pub(super) fn engage(&mut self, scoped: &Scoped, stamp: &Stamp) -> Result<(), Impossible> {
         let status = LIFECYCLE.next(self.status_of(&scoped.scope), Trigger::Engage)?;
         let engagement = Engagement {
@@ -245,6 +268,7 @@ impl KillSwitch {
             at: stamp.at,
             reason: scoped.reason.clone(),
             release: None,
+            sweep: None,
         };
         self.engaged.insert(scoped.scope.clone(), engagement);
         Ok(())
@@ -259,6 +283,15 @@ impl Aggregate for KillSwitch {
         let mut next = state.unwrap_or_default();
         match event {
             KillEvent::Engaged(scoped) => next.engage(scoped, stamp)?,
+            KillEvent::Sweeping(found) => {
+                let sweep = next.sweep_of(&found.scope)?;
+                sweep.steps.extend(found.steps.iter().cloned());
+            }
+            KillEvent::Swept(found) => {
+                let sweep = next.sweep_of(&found.scope)?;
+                sweep.steps.clone_from(&found.steps);
+                sweep.ended_at = Some(stamp.at);
+            }
             KillEvent::ReleaseRequested(scoped) => {
                 let engagement = next
                     .engaged
@@ -292,6 +325,12 @@ impl Aggregate for KillSwitch {
             }
         }
         Ok(next)
+    }
+
+    /// Until every engagement is swept, from the first of them on.
+    fn due(&self) -> Option<Timestamp> {
+        let open = self.engaged.values().filter(|e| !e.is_swept());
+        open.map(|e| e.at).min()
     }
 
     fn status(&self) -> &str {

@@ -145,6 +145,11 @@ fn rules(parts: &Parts, files: &Files, faults: &mut Vec<Fault>) -> Option<Rules>
         validators: parts.validators.as_ref()?.value.clone(),
         budgets: parts.budgets.as_ref()?.value.clone(),
         approvals: parts.approvals.as_ref()?.value.clone(),
+        kill_switch: parts
+            .kill_switch
+            .as_ref()
+            .map(|d| d.value)
+            .unwrap_or_default(),
     };
     match Rules::compile(source, &policies) {
         Ok(rules) => Some(rules),
