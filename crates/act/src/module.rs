@@ -229,7 +229,71 @@ impl ModuleCtx {
     }
 }
 
-/// The executable unit behind a step.
+/// The executable unit behind a step. It is called with the permit of the
+/// attempt, and is given no way to the network but the one under that permit:
+///
+/// ```
+/// use act::{Module, ModuleCtx, Outcome};
+/// use serde_json::{Map, Value};
+///
+/// async fn call(
+///     module: &dyn Module,
+///     permit: gate::Permit,
+///     input: &Map<String, Value>,
+///     ctx: &ModuleCtx,
+/// ) -> Outcome {
+///     module.execute(permit, input, ctx).await
+/// }
+/// ```
+/// It is not called without one:
+/// ```compile_fail,E0061
+/// use act::{Module, ModuleCtx, Outcome};
+/// use serde_json::{Map, Value};
+///
+/// async fn call(module: &dyn Module, input: &Map<String, Value>, ctx: &ModuleCtx) -> Outcome {
+///     module.execute(input, ctx).await
+/// }
+/// ```
+/// Nor with the id of one, nor with what is only borrowed:
+/// ```compile_fail,E0308
+/// use act::{Module, ModuleCtx, Outcome};
+/// use serde_json::{Map, Value};
+///
+/// async fn call(
+///     module: &dyn Module,
+///     permit: &gate::Permit,
+///     input: &Map<String, Value>,
+///     ctx: &ModuleCtx,
+/// ) -> Outcome {
+///     module.execute(permit, input, ctx).await
+/// }
+/// ```
+/// One permit serves one call:
+/// ```compile_fail,E0382
+/// use act::{Module, ModuleCtx, Outcome};
+/// use serde_json::{Map, Value};
+///
+/// async fn call(
+///     module: &dyn Module,
+///     permit: gate::Permit,
+///     input: &Map<String, Value>,
+///     ctx: &ModuleCtx,
+/// ) -> Outcome {
+///     module.execute(permit, input, ctx).await;
+///     module.execute(permit, input, ctx).await
+/// }
+/// ```
+/// The bare port is no way to the network of a module, in `execute` or in
+/// `verify`:
+/// ```compile_fail,E0308
+/// use act::ModuleCtx;
+/// use kernel::port::Http;
+/// use std::sync::Arc;
+///
+/// fn around(ctx: ModuleCtx, http: Arc<dyn Http>) -> ModuleCtx {
+///     ModuleCtx { http, ..ctx }
+/// }
+/// ```
 #[async_trait]
 pub trait Module: Send + Sync {
     /// What it declares.

@@ -33,25 +33,25 @@ kernel::names! {
 /// }
 /// ```
 /// It has no public constructor and no public field:
-/// ```compile_fail
-/// fn forged(id: kernel::PermitId) -> gate::Permit {
-///     gate::Permit { id }
+/// ```compile_fail,E0451
+/// fn forged(id: kernel::PermitId, other: gate::Permit) -> gate::Permit {
+///     gate::Permit { id, ..other }
 /// }
 /// ```
 /// It cannot be cloned:
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// fn twice(permit: gate::Permit) -> (gate::Permit, gate::Permit) {
 ///     (permit.clone(), permit)
 /// }
 /// ```
 /// It cannot be read from text:
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// fn read(text: &str) -> gate::Permit {
 ///     serde_json::from_str(text).unwrap()
 /// }
 /// ```
 /// And what was consumed cannot be used again:
-/// ```compile_fail
+/// ```compile_fail,E0382
 /// fn execute(_: gate::Permit) {}
 /// fn twice(permit: gate::Permit) {
 ///     execute(permit);

@@ -18,6 +18,12 @@ use std::sync::atomic::AtomicBool;
 
 /// One attempt that is recorded as started and must now be made, once. It
 /// holds the permit and cannot be copied; lost, it is found by its lease.
+///
+/// ```compile_fail,E0599
+/// fn twice(assignment: act::Assignment) -> (act::Assignment, act::Assignment) {
+///     (assignment.clone(), assignment)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Assignment {
     /// The run.
