@@ -221,6 +221,14 @@ impl Fence {
         self.pass(call, || ())
     }
 
+    /// Whether the probe of a drill may leave: asked in the way of a call.
+    pub async fn lets_probe(&self, tenant: TenantId) -> bool {
+        self.refresh(tenant).await;
+        let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
+        let known = seen.get(&tenant).filter(|known| self.is_fresh(known));
+        known.is_some_and(|known| known.sight.switch.drilling.is_none())
+    }
+
     /// What stops this call, by a look that is not old. It may have left before
     /// it was stopped.
     pub async fn stops(&self, call: &Call) -> Option<StoppedBy> {

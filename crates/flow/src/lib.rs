@@ -6,6 +6,7 @@ pub mod budgets;
 pub mod identity;
 
 mod control;
+mod drill;
 mod fence;
 pub mod force;
 mod registry;

@@ -702,3 +702,46 @@ async fn nothing_leaves_two_nodes_after_the_acknowledgement() {
         node.stop().await;
     }
 }
+
+/// A drill goes the way of a real engagement, measures it and stops nothing.
+async fn a_drill_measures_the_real_way(node: &Node, least: Span) {
+    let tenant = node.found(files(1)).await;
+    let ann = Person::named("ann");
+    for scope in ["tenant", "tool:http.request"] {
+        let ctx = node.ctx(tenant, &ann);
+        let drill = node
+            .control
+            .drill(ctx, scope.parse().unwrap(), "monthly".into());
+        let drill = drill.await.unwrap();
+        let measured = drill.measured.expect("a probe was sent");
+        assert!(drill.passed && measured.held, "{drill:?}");
+        assert!(
+            measured.stopped_after <= measured.acknowledged_after,
+            "{drill:?}"
+        );
+        assert!(measured.acknowledged_after >= least, "{drill:?}");
+        assert!(
+            measured.acknowledged_after < Span::from_secs(5),
+            "{drill:?}"
+        );
+    }
+    let switch = node.all::<gate::KillSwitch>(tenant).await.remove(0);
+    assert_eq!((switch.drills.len(), switch.engaged.len()), (2, 0));
+    assert_eq!(switch.drilling, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_measures_the_real_way_on_one_node() {
+    let plant = Plant::new(Place::sqlite());
+    let node = plant.node().await;
+    a_drill_measures_the_real_way(&node, Span::ZERO).await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_waits_for_what_other_nodes_may_do() {
+    let plant = Plant::new(Place::postgres());
+    let node = plant.node().await;
+    a_drill_measures_the_real_way(&node, act::limits::SETTLE).await;
+    node.stop().await;
+}

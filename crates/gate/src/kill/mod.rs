@@ -8,12 +8,14 @@ mod operations;
 mod scope;
 pub mod sweep;
 
-pub use operations::{confirm_release, current, drill, engage, request_release, stops};
+pub use operations::{
+    begin_drill, confirm_release, current, drill, engage, request_release, stops,
+};
 pub use scope::Scope;
 pub use sweep::{OnEngage, Settings, Steps, Sweep, UnderWay};
 
 use crate::permit::Purpose;
-use kernel::{Actor, Aggregate, Impossible, Lifecycle, Stamp, Timestamp};
+use kernel::{Actor, Aggregate, Impossible, Lifecycle, Span, Stamp, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -119,6 +121,21 @@ pub struct Drill {
     pub note: String,
     /// Whether a step within the scope would have been stopped.
     pub passed: bool,
+    /// What the probe saw, where one was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
+}
+
+/// What a probe saw while its drill went the way of an engagement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// How long it took until it was acknowledged.
+    pub acknowledged_after: Span,
+    /// How long it took until the probe was let through for the last time.
+    pub stopped_after: Span,
+    /// Whether it was not let through after the acknowledgement.
+    pub held: bool,
 }
 
 /// A scope was stopped, or its release was asked for.
@@ -151,6 +168,9 @@ pub struct Drilled {
     pub note: String,
     /// Whether a step within the scope would have been stopped.
     pub passed: bool,
+    /// What the probe saw, where one was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
 }
 
 kernel::events! {
@@ -166,6 +186,8 @@ kernel::events! {
         ReleaseRequested(Scoped) = "kill_switch.release_requested" in Decision,
         /// Another person agreed.
         Released(Confirmed) = "kill_switch.released" in Decision,
+        /// Its probe is stopped.
+        DrillBegun(Scoped) = "kill_switch.drill_begun" in System,
         /// It was tried.
         Drilled(Drilled) = "kill_switch.drilled" in System,
     }
@@ -214,6 +236,9 @@ pub struct KillSwitch {
     pub engaged: BTreeMap<Scope, Engagement>,
     /// The latest drills, oldest first.
     pub drills: Vec<Drill>,
+    /// The scope whose drill stops the probe, while one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drilling: Option<Scope>,
 }
 
 impl KillSwitch {
@@ -311,13 +336,16 @@ impl Aggregate for KillSwitch {
                 }
                 next.engaged.remove(&confirmed.scope);
             }
+            KillEvent::DrillBegun(begun) => next.drilling = Some(begun.scope.clone()),
             KillEvent::Drilled(drilled) => {
+                next.drilling = None;
                 next.drills.push(Drill {
                     scope: drilled.scope.clone(),
                     by: stamp.actor.clone(),
                     at: stamp.at,
                     note: drilled.note.clone(),
                     passed: drilled.passed,
+                    measured: drilled.measured,
                 });
                 if next.drills.len() > DRILLS_KEPT {
                     next.drills.remove(0);

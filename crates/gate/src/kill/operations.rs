@@ -1,8 +1,8 @@
 //! Engaging, releasing and drilling the kill switch.
 
 use super::{
-    Confirmed, Drill, Drilled, ID, KillEvent, KillSwitch, LIFECYCLE, Scope, Scoped, Status,
-    StoppedBy, Trigger,
+    Confirmed, Drill, Drilled, ID, KillEvent, KillSwitch, LIFECYCLE, Measured, Scope, Scoped,
+    Status, StoppedBy, Trigger,
 };
 use kernel::{Actor, PrincipalKind, Refusal, Role, Stamp, Unit};
 use std::sync::Arc;
@@ -136,13 +136,29 @@ pub fn confirm_release(unit: &mut Unit<'_>, scope: &Scope) -> Result<KillSwitch,
     Ok(Arc::unwrap_or_clone(state))
 }
 
-/// Tries the switch without stopping anything: folds an engagement of the
-/// scope into a copy of the state and checks that a step within it would be
-/// stopped. The result is recorded.
+/// Begins a drill: from here on its probe is stopped, and nothing else.
 ///
 /// # Errors
 /// When the actor is not a person who may, or says nothing of it.
-pub fn drill(unit: &mut Unit<'_>, scope: Scope, note: &str) -> Result<Drill, Refusal> {
+pub fn begin_drill(unit: &mut Unit<'_>, scope: Scope, note: &str) -> Result<(), Refusal> {
+    person(unit, "drill the kill switch")?;
+    let reason = text("note", note)?;
+    let event = KillEvent::DrillBegun(Scoped { scope, reason });
+    unit.record::<KillSwitch>(ID, event).map(drop)
+}
+
+/// Tries the switch without stopping anything: folds an engagement of the
+/// scope into a copy of the state and checks that a step within it would be
+/// stopped. The result is recorded, with what the probe of the drill saw.
+///
+/// # Errors
+/// When the actor is not a person who may, or says nothing of it.
+pub fn drill(
+    unit: &mut Unit<'_>,
+    scope: Scope,
+    note: &str,
+    measured: Option<Measured>,
+) -> Result<Drill, Refusal> {
     person(unit, "drill the kill switch")?;
     let note = text("note", note)?;
     let mut copy = current(unit)?;
@@ -168,11 +184,13 @@ pub fn drill(unit: &mut Unit<'_>, scope: Scope, note: &str) -> Result<Drill, Ref
     };
     let passed = copy
         .stops(&module, &issuer)
-        .is_some_and(|s| s.scope == scope);
+        .is_some_and(|s| s.scope == scope)
+        && measured.is_none_or(|measured| measured.held);
     let event = KillEvent::Drilled(Drilled {
         scope,
         note,
         passed,
+        measured,
     });
     let (_, state) = unit.record::<KillSwitch>(ID, event)?;
     state

@@ -137,7 +137,7 @@ fn drills_are_recorded_and_stop_nothing() {
     for scope in ["global", "tenant", "tool:mend", "agent:scout"] {
         let scope: Scope = scope.parse().unwrap();
         let drill = world
-            .run(&ann, |unit, _| kill::drill(unit, scope, "monthly"))
+            .run(&ann, |unit, _| kill::drill(unit, scope, "monthly", None))
             .unwrap();
         assert!(drill.passed, "{drill:?}");
     }

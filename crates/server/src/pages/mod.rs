@@ -294,6 +294,12 @@ fn deciding() -> Vec<Route> {
         )
         .lane(Lane::Urgent),
         form(
+            "/kill/drill",
+            own(Permission::KillEngage),
+            "try the kill switch",
+            forms::drill,
+        ),
+        form(
             "/kill/request-release",
             own(Permission::KillRelease),
             "ask for the release of the kill switch",

@@ -155,10 +155,10 @@ async fn confirm(State(app): State<App>, command: Command<Scoped>) -> Answer<Res
 
 async fn drill(State(app): State<App>, command: Command<Drill>) -> Answer<Response> {
     within(&command.caller, &command.body.scope)?;
-    let command = command.on::<KillSwitch>(kill::ID);
-    let done = command.run(&app, |unit, body| {
-        let drill = kill::drill(unit, body.scope.clone(), &body.note)?;
-        Ok::<Value, Refusal>(json!({"drill": drill}))
+    let control = app.control().clone();
+    let done = command.around(&app, async move |ctx, body| {
+        let drill = control.drill(ctx, body.scope, body.note).await?;
+        Ok(json!({"drill": drill}))
     });
-    Ok(done.await?.into_response())
+    Ok(Json(done.await?).into_response())
 }

@@ -98,6 +98,11 @@ async fn a_person_approves_and_watches_without_reloading() {
     browser.picture(&passing("ledger.png")).await;
 
     browser.go("/kill").await;
+    browser.click("form.drill button").await;
+    browser.says("#drills", "passed").await;
+    browser.says("#drills .took", "acknowledged after").await;
+    browser.is_clean().await;
+    browser.says("#scope", "every tenant").await;
     browser
         .type_into("#engage-reason", "a test of the switch")
         .await;

@@ -2,7 +2,7 @@
 
 use super::written;
 use crate::app::App;
-use crate::auth::SafeForm;
+use crate::auth::{Caller, SafeForm};
 use crate::http::Trace;
 use crate::http::problem::{Answer, Kind, Problem};
 use crate::pages::view::Flash;
@@ -32,13 +32,23 @@ pub(crate) struct Scoped {
     reason: String,
 }
 
-/// A page acts in its own tenant only.
-fn here(scope: Scope) -> Answer<Scope> {
+/// What is tried, and what for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tried {
+    scope: Scope,
+    #[serde(default)]
+    note: String,
+}
+
+/// `global` reaches beyond the tenant: only the home tenant's people may.
+fn within(caller: &Caller, scope: Scope) -> Answer<Scope> {
     match scope {
-        Scope::Global => Err(
-            Problem::new(Kind::Invalid, "`global` reaches beyond this tenant")
-                .hint("use `writ kill`, or the API, in the home tenant"),
-        ),
+        Scope::Global if !caller.identity().home => Err(Problem::new(
+            Kind::Forbidden,
+            "`global` is for the home tenant",
+        )
+        .hint("stop everything of this tenant instead")),
         other => Ok(other),
     }
 }
@@ -59,7 +69,7 @@ pub(crate) async fn engage(
     } = form.fields;
     let scope = match written(&agent) {
         Some(agent) => format!("agent:{agent}").parse()?,
-        None => here(scope)?,
+        None => within(&form.caller, scope)?,
     };
     app.ledger()
         .run(app.ctx(&form.caller, trace), move |unit| {
@@ -76,7 +86,6 @@ pub(crate) async fn request_release(
     form: SafeForm<Scoped>,
 ) -> Answer<Response> {
     let Scoped { scope, reason } = form.fields;
-    let scope = here(scope)?;
     app.ledger()
         .run(app.ctx(&form.caller, trace), move |unit| {
             kill::request_release(unit, &scope, reason.trim()).map(|_| ())
@@ -90,7 +99,7 @@ pub(crate) async fn confirm_release(
     trace: Trace,
     form: SafeForm<Scoped>,
 ) -> Answer<Response> {
-    let scope = here(form.fields.scope)?;
+    let scope = form.fields.scope;
     app.ledger()
         .run(app.ctx(&form.caller, trace), move |unit| {
             kill::confirm_release(unit, &scope).map(|_| ())
@@ -98,4 +107,16 @@ pub(crate) async fn confirm_release(
         .await?;
     app.control().look_again(form.caller.tenant()).await;
     back(Flash::Released)
+}
+
+pub(crate) async fn drill(
+    State(app): State<App>,
+    trace: Trace,
+    form: SafeForm<Tried>,
+) -> Answer<Response> {
+    let Tried { scope, note } = form.fields;
+    let scope = within(&form.caller, scope)?;
+    let ctx = app.ctx(&form.caller, trace);
+    app.control().drill(ctx, scope, note).await?;
+    back(Flash::Drilled)
 }

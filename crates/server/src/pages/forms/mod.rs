@@ -5,7 +5,7 @@
 pub(super) mod edit;
 mod kill;
 
-pub(super) use kill::{confirm_release, engage, request_release};
+pub(super) use kill::{confirm_release, drill, engage, request_release};
 
 use super::view::{Flash, Theme, text};
 use super::visit::{THEME_COOKIE, away};

@@ -9,7 +9,8 @@ use crate::pages::visit::{Visit, shown};
 use axum::response::Response;
 use gate::KillSwitch;
 use gate::access::Permission;
-use kernel::StreamId;
+use gate::kill::{Sweep, UnderWay};
+use kernel::{Span, StreamId};
 use ledger::{Entry, EntryQuery, Order};
 use serde_json::Value;
 
@@ -23,6 +24,9 @@ fn happening(names: &Names, entry: &Entry) -> Happening {
         "kill_switch.engaged" => "Engaged",
         "kill_switch.release_requested" => "Release asked for",
         "kill_switch.released" => "Released",
+        "kill_switch.sweeping" => "Steps under way",
+        "kill_switch.swept" => "No step under way",
+        "kill_switch.drill_begun" => "Drill begun",
         _ => "Tried",
     };
     Happening {
@@ -34,6 +38,38 @@ fn happening(names: &Names, entry: &Entry) -> Happening {
         entry: entry.id.to_string(),
         about: None,
     }
+}
+
+/// What stops every tenant; the home tenant sees it among its own.
+async fn everywhere(visit: &Visit) -> Answer<Option<String>> {
+    if visit.caller.identity().home {
+        return Ok(None);
+    }
+    let found = visit
+        .app
+        .control()
+        .everywhere(visit.caller.tenant())
+        .await?;
+    Ok(found.map(|stopped| stopped.reason))
+}
+
+fn swept(sweep: &Sweep) -> String {
+    let ended = |step: &UnderWay| match &step.came_to {
+        Some(came_to) => format!("{} of {}: {came_to}", step.step, step.run),
+        None => format!(
+            "{} of {}: under way ({})",
+            step.step, step.run, step.on_engage
+        ),
+    };
+    let steps: Vec<_> = sweep.steps.iter().map(ended).collect();
+    match steps.is_empty() {
+        true => "No step was under way.".to_owned(),
+        false => format!("Under way then: {}", steps.join("; ")),
+    }
+}
+
+fn millis(span: Span) -> u64 {
+    u64::try_from(span.as_micros() / 1_000).unwrap_or_default()
 }
 
 pub(crate) async fn kill(visit: Visit) -> Answer<Response> {
@@ -70,6 +106,7 @@ pub(crate) async fn kill(visit: Visit) -> Answer<Response> {
                 .release
                 .as_ref()
                 .map(|r| (names.who(&r.by), r.at, r.reason.clone())),
+            swept: engagement.sweep.as_ref().map(swept),
             own_request: engagement
                 .release
                 .as_ref()
@@ -81,9 +118,14 @@ pub(crate) async fn kill(visit: Visit) -> Answer<Response> {
         at: drill.at,
         note: drill.note.clone(),
         passed: drill.passed,
+        took_ms: drill
+            .measured
+            .map(|m| (millis(m.stopped_after), millis(m.acknowledged_after))),
     });
     let view = KillView {
         engaged: engaged.collect(),
+        everywhere: everywhere(&visit).await?,
+        home: visit.caller.identity().home,
         tools: visit.app.control().capabilities().keys().cloned().collect(),
         drills: drills.collect(),
         history: entries.iter().map(|e| happening(&names, e)).collect(),

@@ -21,6 +21,8 @@ pub struct EngagementView {
     pub reason: String,
     /// Who asked for its release, when and why.
     pub release: Option<(Who, Timestamp, String)>,
+    /// What became of the steps that were under way.
+    pub swept: Option<String>,
     /// Whether the viewer is the one who asked, and so cannot confirm.
     pub own_request: bool,
 }
@@ -38,6 +40,9 @@ pub struct DrillView {
     pub note: String,
     /// Whether it would have stopped a step.
     pub passed: bool,
+    /// How long until nothing was let through, and until that was acknowledged,
+    /// in milliseconds.
+    pub took_ms: Option<(u64, u64)>,
 }
 
 /// What the viewer may do with the switch.
@@ -54,6 +59,10 @@ pub enum Right {
 pub struct KillView {
     /// What is stopped.
     pub engaged: Vec<EngagementView>,
+    /// What stops every tenant, where another tenant's people have engaged it.
+    pub everywhere: Option<String>,
+    /// Whether the viewer's tenant may stop every tenant.
+    pub home: bool,
     /// Modules that can be stopped.
     pub tools: Vec<String>,
     /// Drills, newest first.
@@ -72,12 +81,16 @@ pub fn kill_page(frame: &Frame, view: &KillView) -> Markup {
         header.title { h1 { "Kill switch" } p.hint { "While it is engaged, no step within its scope starts. Releasing takes a reason and a second person." } }
         div.split {
             aside.col.side {
-                @if view.rights.contains(&Right::Engage) { (part::section("engage", "Engage", engage(frame, view))) }
+                @if view.rights.contains(&Right::Engage) {
+                    (part::section("engage", "Engage", engage(frame, view)))
+                    (part::section("drill", "Drill", drill(frame, view)))
+                }
                 @else { (part::section("engage", "Engage", part::empty("Your roles do not allow it."))) }
             }
             div.col {
                 (part::section("now", "Now", html! {
-                    @if view.engaged.is_empty() { p { (chip::chip(chip::Tone::Good, "not engaged")) " Nothing is stopped." } }
+                    @if let Some(why) = &view.everywhere { p.engagement data-scope="global" { (chip::status("engaged")) " Every tenant is stopped: " (text::shown(why)) } }
+                    @else if view.engaged.is_empty() { p { (chip::chip(chip::Tone::Good, "not engaged")) " Nothing is stopped." } }
                     @for engaged in &view.engaged { (engagement(frame, view, engaged)) }
                 }))
                 (part::section("drills", "Drills", html! {
@@ -85,7 +98,8 @@ pub fn kill_page(frame: &Frame, view: &KillView) -> Markup {
                     ul.tight {
                         @for drill in &view.drills {
                             li { @if drill.passed { (chip::chip(chip::Tone::Good, "passed")) } @else { (chip::chip(chip::Tone::Bad, "failed")) }
-                                " " code { (text::shown(&drill.scope)) } " by " (part::actor(&drill.by)) ", " (part::brief_time(now, drill.at)) ": " (text::shown(&drill.note)) }
+                                " " code { (text::shown(&drill.scope)) } " by " (part::actor(&drill.by)) ", " (part::brief_time(now, drill.at)) ": " (text::shown(&drill.note))
+                                @if let Some((stopped, acknowledged)) = drill.took_ms { span.hint.took { " nothing was let through after " (stopped) " ms; acknowledged after " (acknowledged) " ms" } } }
                         }
                     }
                 }))
@@ -102,34 +116,55 @@ fn engage(frame: &Frame, view: &KillView) -> Markup {
         "/kill/engage",
         "engage",
         html! {
-            div.field {
-                label for="scope" { "Stop" }
-                select #scope name="scope" {
-                    option value="tenant" { "everything of this tenant" }
-                    @for tool in &view.tools { option value={ "tool:" (tool) } { "the module " (text::plain(tool)) } }
-                }
-            }
+            div.field { label for="scope" { "Stop" } select #scope name="scope" { (scopes(view)) } }
             div.field {
                 label for="agent" { "or all directives of one principal " span.hint { "(its id; leave empty for the scope above)" } }
                 input #agent type="text" name="agent" autocomplete="off" spellcheck="false";
             }
-            (part::reason_field("engage-reason", "Why", Need::Required))
+            div.field {
+                label for="engage-reason" { "Why" }
+                // One press is enough; what is known by then may be added.
+                textarea #engage-reason name="reason" rows="2" maxlength="4000" required { "stopped by hand" }
+            }
             button.bad.primary type="submit" { span.sign aria-hidden="true" { "■ " } "Engage the kill switch" }
+        },
+    )
+}
+
+fn scopes(view: &KillView) -> Markup {
+    html! {
+        option value="tenant" { "everything of this tenant" }
+        @if view.home { option value="global" { "everything of every tenant" } }
+        @for tool in &view.tools { option value={ "tool:" (tool) } { "the module " (text::plain(tool)) } }
+    }
+}
+
+fn drill(frame: &Frame, view: &KillView) -> Markup {
+    part::form(
+        frame,
+        "/kill/drill",
+        "drill",
+        html! {
+            p.hint { "Stops a probe in the way of the real switch, and nothing else." }
+            div.field { label for="drill-scope" { "Try" } select #drill-scope name="scope" { (scopes(view)) } }
+            div.field {
+                label for="drill-note" { "What for" }
+                input #drill-note type="text" name="note" required maxlength="400" value="a drill";
+            }
+            button type="submit" { "Try it" }
         },
     )
 }
 
 fn engagement(frame: &Frame, view: &KillView, engaged: &EngagementView) -> Markup {
     let now = frame.now;
-    let may = view.rights.contains(&Right::Release) && engaged.scope != "global";
+    let may = view.rights.contains(&Right::Release);
     let field = format!("release-{}", engaged.scope);
     html! {
         div.engagement data-scope=(engaged.scope) {
             p { (chip::status(&engaged.status)) " " strong { (text::shown(&engaged.scope)) } " by " (part::actor(&engaged.by)) " " (part::time(now, engaged.at)) }
             p { (text::shown(&engaged.reason)) }
-            @if engaged.scope == "global" {
-                p.closed { "It was engaged for every tenant, and is released from the command line: " code { "writ kill" } "." }
-            }
+            @if let Some(swept) = &engaged.swept { p.hint.swept { (text::shown(swept)) } }
             @if let Some((who, at, reason)) = &engaged.release {
                 p { "Release asked for by " (part::actor(who)) ", " (part::brief_time(now, *at)) ": " (text::shown(reason)) }
                 @if engaged.own_request { p.closed { "You asked for it: another person must confirm." } }
