@@ -48,9 +48,10 @@ pub(super) fn rows() -> Vec<Route> {
         Route::post(
             "/v1/kill-switch/drill",
             engage,
-            "try it without stopping anything",
+            "try it: stops a probe in the real way, and nothing else",
             drill,
         )
+        .unversioned()
         .body::<Drill>(),
     ];
     rows.into_iter().map(|r| r.lane(Lane::Urgent)).collect()
