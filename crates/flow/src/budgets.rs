@@ -90,28 +90,43 @@ async fn history(
     now: Timestamp,
 ) -> Result<(Timestamp, Vec<Spend>), Refusal> {
     let window = now.minus(budget.period.window());
-    let mut spend = Vec::new();
-    let mut since = charged(store, tenant, budget, counter, now, &mut spend).await?;
+    let Charged {
+        mut since,
+        mut spend,
+        is_whole,
+    } = charged(store, tenant, budget, counter, now).await?;
     let bounds = budget.period.bounds(now, &budget.zone);
-    if let Some((begin, _)) = bounds.filter(|(begin, _)| since >= *begin && window < *begin) {
+    if let Some((begin, _)) = bounds.filter(|(begin, _)| is_whole && window < *begin) {
         let before = begin.minus(Span::from_micros(1));
-        let earlier = charged(store, tenant, budget, counter, before, &mut spend).await?;
-        // A period in which nothing was counted tells nothing.
-        since = since.min(earlier);
+        let earlier = charged(store, tenant, budget, counter, before).await?;
+        let unit = counter.terms.hard;
+        // A period in which nothing was counted, or in another currency, tells
+        // nothing.
+        if earlier.spend.iter().all(|s| s.amount.same_unit(&unit)) {
+            since = since.min(earlier.since);
+            spend.extend(earlier.spend);
+        }
     }
     Ok((since.max(window), spend))
 }
 
-/// Reads what was charged in the period that holds this instant; returns from
-/// when on that is all.
+/// What was charged in a period.
+struct Charged {
+    /// From when on `spend` is all there was.
+    since: Timestamp,
+    spend: Vec<Spend>,
+    /// Whether nothing of the period is left out.
+    is_whole: bool,
+}
+
+/// Reads what was charged in the period that holds this instant.
 async fn charged(
     store: &dyn Store,
     tenant: TenantId,
     budget: &Budget,
     counter: &Counter,
     at: Timestamp,
-    spend: &mut Vec<Spend>,
-) -> Result<Timestamp, Refusal> {
+) -> Result<Charged, Refusal> {
     let id = Counter::id_of(budget, &counter.value, at);
     let query = EntryQuery {
         stream: Some(StreamId::of::<Counter>(id)),
@@ -119,9 +134,11 @@ async fn charged(
         limit: MOVES_MAX,
         ..EntryQuery::default()
     };
-    let mut oldest = Timestamp::from_micros(i64::MAX);
-    for entry in store.entries(tenant, &query).await? {
-        oldest = oldest.min(entry.at);
+    let entries = store.entries(tenant, &query).await?;
+    let is_whole = entries.len() < MOVES_MAX;
+    let (mut since, mut spend) = (Timestamp::from_micros(i64::MAX), Vec::new());
+    for entry in entries {
+        since = since.min(entry.at);
         let payload = serde_json::from_str(&entry.payload)
             .map_err(|e| Refusal::integrity(format!("entry `{}`: {e}", entry.id)))?;
         let amount = match CounterEvent::decode(&entry.kind, &payload)? {
@@ -134,7 +151,11 @@ async fn charged(
             amount,
         });
     }
-    Ok(oldest)
+    Ok(Charged {
+        since,
+        spend,
+        is_whole,
+    })
 }
 
 /// How one day of a budget compares with what was meant to be spent.

@@ -327,3 +327,41 @@ async fn a_forecast_and_a_report_follow_what_was_spent() {
     ];
     assert_eq!(days, wanted);
 }
+
+/// Of a counter that moved more often than is read, only what was read counts,
+/// from when on it is all; the period before is not added over the gap.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_counter_is_forecast_from_what_was_read() {
+    let store = MemoryStore::new();
+    let place = store.clone();
+    let nodes = Nodes::new(move || ledger(place.beside()));
+    let book = Arc::new(Book {
+        budgets: vec![budget("day", Scope::Tenant, Period::Day, "9000 EUR")],
+    });
+    let agent = Actor::new(PrincipalKind::Agent, "a1");
+    // One call yesterday; twice 1,300 today, each an entry set aside and one
+    // settled.
+    let mut number = 0u128;
+    for (hour, units, each) in [(1i64, 1, 1), (30, 65, 20), (33, 65, 20)] {
+        nodes.clock.store(START + hour * HOUR, Ordering::Relaxed);
+        for _ in 0..units {
+            let (book, first) = (book.clone(), number);
+            number += each;
+            let work = move |unit: &mut Unit<'_>| {
+                for nth in 0..each {
+                    let id = ReservationId(uuid::Uuid::from_u128(first + nth + 1));
+                    reserve_call(unit, &book, id, call("1 EUR", Span::from_secs(60)))?;
+                    settle_call(unit, id, Some(money("1 EUR")), None)?;
+                }
+                Ok(())
+            };
+            nodes.run(0, &agent, work).await.unwrap();
+        }
+    }
+    let now = Timestamp::from_micros(START + 36 * HOUR);
+    let found = outlook(store.as_ref(), TENANT, &book, now).await.unwrap();
+    let today = found.iter().find(|o| o.counter.ends_with("2026-03-02"));
+    let forecast = today.unwrap().forecast.unwrap();
+    assert_eq!(forecast.since, Timestamp::from_micros(START + 30 * HOUR));
+    assert_eq!(forecast.spent.to_string(), "1300.00 EUR");
+}
