@@ -34,7 +34,7 @@ pub use contract::{ActionClass, Capabilities, Capability, Contract, CostClass, G
 pub use directive::Directive;
 pub use kill::KillSwitch;
 pub use permit::{Permit, PermitRecord};
-pub use rules::{GateEnv, Rules, RulesSource};
+pub use rules::{Conditions, GateEnv, Rules, RulesSource};
 pub use verdict::{ChokePoint, VerdictRecord};
 
 #[cfg(test)]

@@ -6,12 +6,13 @@ use crate::policy::{self, Fault, PolicySet};
 use crate::{Capabilities, approval, budget, validate};
 use kernel::Digest;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The rules as a pack declares them, beside its policy files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RulesSource {
-    /// For the four validators.
+    /// For the validators.
     pub validators: validate::Settings,
     /// What may be spent.
     pub budgets: budget::Book,
@@ -30,8 +31,10 @@ pub struct Rules {
     /// Policies that are asked beside them, and whose answers are recorded and
     /// count for nothing.
     pub shadow: Option<PolicySet>,
-    /// For the four validators.
+    /// For the validators.
     pub validators: validate::Settings,
+    /// The conditions of the pack's own validators, in their order.
+    pub conditions: Conditions,
     /// What may be spent.
     pub budgets: budget::Book,
     /// Who must agree to what.
@@ -47,6 +50,9 @@ pub struct Rules {
     pub hash: Digest,
 }
 
+/// The compiled conditions of a pack's own validators.
+pub type Conditions = Vec<Arc<dyn validate::Condition>>;
+
 #[derive(Serialize)]
 struct Hashed<'a> {
     policy: Digest,
@@ -55,11 +61,16 @@ struct Hashed<'a> {
 }
 
 impl Rules {
-    /// Checks and compiles rules with these policy files (name, text).
+    /// Checks and compiles rules with these policy files (name, text) and the
+    /// conditions of the pack's own validators.
     ///
     /// # Errors
     /// Every fault, with its place.
-    pub fn compile(source: RulesSource, policies: &[(String, String)]) -> Result<Self, Vec<Fault>> {
+    pub fn compile(
+        source: RulesSource,
+        conditions: Conditions,
+        policies: &[(String, String)],
+    ) -> Result<Self, Vec<Fault>> {
         let mut faults: Vec<Fault> = source
             .approvals
             .faults()
@@ -68,6 +79,9 @@ impl Rules {
             .collect();
         if let Err(refusal) = source.validators.check() {
             faults.push(fault("rules", refusal.at("validators").to_string()));
+        }
+        if let Err(refusal) = validate::Rule::fit(&source.validators.rules, &conditions) {
+            faults.push(fault("rules", refusal.at("validators.rules").to_string()));
         }
         if let Err(refusal) = source.budgets.check() {
             faults.push(fault("rules", refusal.at("budgets").to_string()));
@@ -80,7 +94,7 @@ impl Rules {
                 return Err(faults);
             }
         };
-        Self::of(policy, source)
+        Self::of(policy, conditions, source)
     }
 
     /// The same rules with these policies in place of their own, and a set
@@ -99,12 +113,17 @@ impl Rules {
             approvals: self.approvals.clone(),
             kill_switch: self.kill_switch,
         };
-        let mut rules = Self::of(PolicySet::load(policy::SCHEMA, policies)?, source)?;
+        let policy = PolicySet::load(policy::SCHEMA, policies)?;
+        let mut rules = Self::of(policy, self.conditions.clone(), source)?;
         rules.shadow = shadow;
         Ok(rules)
     }
 
-    fn of(policy: PolicySet, source: RulesSource) -> Result<Self, Vec<Fault>> {
+    fn of(
+        policy: PolicySet,
+        conditions: Conditions,
+        source: RulesSource,
+    ) -> Result<Self, Vec<Fault>> {
         let hashed = Hashed {
             policy: policy.hash(),
             validators: &source.validators,
@@ -116,6 +135,7 @@ impl Rules {
             policy,
             shadow: None,
             validators: source.validators,
+            conditions,
             budgets: source.budgets,
             approvals: source.approvals,
             kill_switch: source.kill_switch,

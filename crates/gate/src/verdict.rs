@@ -64,6 +64,9 @@ pub struct CheckResult {
     pub reason: String,
     /// The inputs that decided.
     pub inputs: Value,
+    /// Where it is written what to do, where the pack says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
 }
 
 /// A verdict was given.

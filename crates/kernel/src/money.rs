@@ -4,6 +4,7 @@
 
 use crate::{Refusal, limits};
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
@@ -139,6 +140,12 @@ impl Money {
     #[must_use]
     pub fn amount(&self) -> Decimal {
         self.amount
+    }
+    /// The amount in millionths, exactly; `None` when that is more than an
+    /// `i64` holds.
+    #[must_use]
+    pub fn micros(&self) -> Option<i64> {
+        self.amount.checked_mul(Decimal::from(1_000_000))?.to_i64()
     }
     /// The currency.
     #[must_use]
@@ -281,6 +288,20 @@ mod tests {
                 .message
                 .contains("no currency")
         );
+    }
+
+    #[test]
+    fn millionths_are_exact_or_nothing() {
+        for (text, micros) in [
+            ("0 EUR", Some(0)),
+            ("0.000001 EUR", Some(1)),
+            ("12.50 EUR", Some(12_500_000)),
+            ("9223372036854.775807 EUR", Some(i64::MAX)),
+            ("9223372036854.775808 EUR", None),
+            ("79228162514264337593543950335 EUR", None),
+        ] {
+            assert_eq!(Money::parse(text, None).unwrap().micros(), micros, "{text}");
+        }
     }
 
     #[test]

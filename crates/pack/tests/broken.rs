@@ -42,7 +42,7 @@ const WHOLE: &[(&str, &str)] = &[
     ),
     (
         "validators.yaml",
-        "freshness:\n  default: { soft_ttl: 1h, hard_ttl: 2h }\n  fields:\n    load: { soft_ttl: 1m, hard_ttl: 5m }\ncontradiction:\n  fields: [up]\n  null_is_contradiction: false\ncompliance:\n  tools: { allow: [noop] }\n  fields: { allow: [note] }\n  destinations: { allow: [] }\n  data_classes: { allow: [unclassified] }\n",
+        "freshness:\n  default: { soft_ttl: 1h, hard_ttl: 2h }\n  fields:\n    load: { soft_ttl: 1m, hard_ttl: 5m }\ncontradiction:\n  fields: [up]\n  null_is_contradiction: false\ncompliance:\n  tools: { allow: [noop] }\n  fields: { allow: [note] }\n  destinations: { allow: [] }\n  data_classes: { allow: [unclassified] }\nrules:\n  - name: loaded\n    require: \"!has(fields.load) || fields.load.value < 9.0 && step.cost.micros <= 1000000\"\n    verdict: WARN\n    reason: it has much to do\n    modules: [noop]\n",
     ),
     (
         "budgets.yaml",
@@ -341,6 +341,56 @@ fn one_change_one_fault_at_its_line() {
             "names no field",
         ),
         (
+            "validators.yaml",
+            "fields.load.value <",
+            "fields.laod.value <",
+            15,
+            "unknown field `laod`",
+        ),
+        (
+            "validators.yaml",
+            "fields.load.value <",
+            "fields.load.vlaue <",
+            15,
+            "`fields` has no `vlaue`",
+        ),
+        (
+            "validators.yaml",
+            "step.cost",
+            "setp.cost",
+            15,
+            "unknown variable `setp`",
+        ),
+        (
+            "validators.yaml",
+            "step.cost",
+            "step.price",
+            15,
+            "`step` has no `price`",
+        ),
+        ("validators.yaml", "9.0 &&", "9.0 & &", 15, "no CEL"),
+        (
+            "validators.yaml",
+            "name: loaded",
+            "name: freshness",
+            14,
+            "of a check of its own",
+        ),
+        (
+            "validators.yaml",
+            "verdict: WARN",
+            "verdict: ALLOW",
+            16,
+            "checks nothing",
+        ),
+        (
+            "validators.yaml",
+            "modules: [noop]",
+            "modules: [nop]",
+            18,
+            "the module `nop` is not allowed",
+        ),
+        (
             "budgets.yaml",
             "hard: 10 EUR",
             "hard: 10 calls",
@@ -502,6 +552,71 @@ fn one_change_one_fault_at_its_line() {
         failed.extend(verdict(&files, file, line, says).err());
     }
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+}
+
+#[test]
+fn a_validator_may_not_need_what_is_personal() {
+    for (require, refused) in [
+        ("fields.console.value == 'x'", true),
+        ("fields.console == fields.up", true),
+        ("size(fields) > 0", true),
+        ("has(fields.console.value) || fields.console.sealed", false),
+        ("fields.console.age_seconds < 60", false),
+    ] {
+        let mut files = whole();
+        change(
+            &mut files,
+            "schemas/host.yaml",
+            "critical: [up]",
+            "critical: [up]\npersonal: [console]",
+        );
+        let old = "!has(fields.load) || fields.load.value < 9.0 && step.cost.micros <= 1000000";
+        change(&mut files, "validators.yaml", old, require);
+        // The source is not personal, which is another fault.
+        let faults = load(&files).unwrap_err();
+        let found = faults.iter().any(|f| {
+            f.file == "validators.yaml" && f.line == 15 && f.message.contains("stands sealed")
+        });
+        assert_eq!(found, refused, "{require}: {faults:#?}");
+    }
+}
+
+#[test]
+fn a_test_of_the_pack_states_what_its_validators_say_of_a_proposal() {
+    let mut files = whole();
+    let proposes = "proposes: { runbook: look, type: host.look }";
+    let said = "proposes: { runbook: look, type: host.look, validators: { loaded: WARN } }";
+    let outcome = |files: &Files| pack::testing::run(&load(files).unwrap()).remove(0).faults;
+    assert_eq!(outcome(&files), Vec::<String>::new());
+    // The load is not known, so the condition cannot be evaluated now.
+    change(&mut files, "validators.yaml", "!has(fields.load) || ", "");
+    assert!(
+        outcome(&files)[0].contains("loaded"),
+        "{:?}",
+        outcome(&files)
+    );
+    change(
+        &mut files,
+        "tests/down.yaml",
+        proposes,
+        &said.replace("WARN", "BLOCK"),
+    );
+    assert_eq!(outcome(&files), Vec::<String>::new());
+    change(
+        &mut files,
+        "validators.yaml",
+        "fields.load.value < 9.0 && ",
+        "",
+    );
+    assert!(!outcome(&files).is_empty(), "it holds now");
+    change(&mut files, "validators.yaml", "<= 1000000", "< 500000");
+    change(
+        &mut files,
+        "tests/down.yaml",
+        "loaded: BLOCK",
+        "loaded: WARN",
+    );
+    assert_eq!(outcome(&files), Vec::<String>::new());
 }
 
 #[test]

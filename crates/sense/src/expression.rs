@@ -65,6 +65,8 @@ pub struct Expression {
     ranges: Arc<[Vec<String>]>,
     /// The fields whose values are used, each from its variable downwards.
     reads: Arc<[Vec<String>]>,
+    /// Those, and what is asked for with `has(…)`, without repetition.
+    paths: Arc<[Vec<String>]>,
 }
 
 impl fmt::Debug for Expression {
@@ -84,14 +86,22 @@ impl Expression {
         let compiled = catch_unwind(AssertUnwindSafe(|| {
             stacker::grow(STACK_BYTES, || checked(text, variables))
         }));
-        let (program, ranges, reads) = compiled.map_err(|_| {
+        let (program, survey) = compiled.map_err(|_| {
             Refusal::invalid("the expression cannot be parsed").hint("make it simpler")
         })??;
+        let known = |path: &&Vec<String>| path.first().is_some_and(|v| variables.contains(&&**v));
+        let paths: BTreeSet<_> = survey
+            .reads
+            .iter()
+            .chain(&survey.asks)
+            .filter(known)
+            .collect();
         Ok(Self {
             text: text.into(),
             program: Arc::new(program),
-            ranges: ranges.into(),
-            reads: reads.into(),
+            paths: paths.into_iter().cloned().collect(),
+            ranges: survey.ranges.into(),
+            reads: survey.reads.into(),
         })
     }
 
@@ -107,6 +117,13 @@ impl Expression {
     pub fn reads(&self, field: &[&str]) -> bool {
         let meets = |path: &Vec<String>| path.iter().zip(field).all(|(a, b)| a == b);
         self.reads.iter().any(meets)
+    }
+
+    /// Every field that is looked at, each from its variable downwards: those
+    /// whose values are used, and those asked for with `has(…)`.
+    #[must_use]
+    pub fn paths(&self) -> &[Vec<String>] {
+        &self.paths
     }
 
     /// Evaluates to true or false.
@@ -235,10 +252,7 @@ fn lexical(text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Fields, each from its variable downwards.
-type Paths = Vec<Vec<String>>;
-
-fn checked(text: &str, variables: &[&str]) -> Result<(Program, Paths, Paths), Refusal> {
+fn checked(text: &str, variables: &[&str]) -> Result<(Program, Survey), Refusal> {
     let program = Program::compile(text).map_err(|e| {
         let message = e.to_string();
         let first = message.lines().next().unwrap_or("syntax error").to_owned();
@@ -283,7 +297,7 @@ fn checked(text: &str, variables: &[&str]) -> Result<(Program, Paths, Paths), Re
         );
     }
     drop(references);
-    Ok((program, survey.ranges, survey.reads))
+    Ok((program, survey))
 }
 
 /// What an expression is made of.
@@ -293,6 +307,7 @@ struct Survey {
     loops: BTreeSet<String>,
     ranges: Vec<Vec<String>>,
     reads: Vec<Vec<String>>,
+    asks: Vec<Vec<String>>,
     /// Whether a macro makes a list.
     lists: bool,
     /// Whether a macro goes over what is neither a field nor a list literal.
@@ -346,7 +361,11 @@ impl Survey {
         }
         match &expression.expr {
             // `has(a.b)` uses neither.
-            Expr::Select(select) if select.test && read(&select.operand).is_some() => {}
+            Expr::Select(select) if select.test && read(&select.operand).is_some() => {
+                let mut parts = read(&select.operand).unwrap_or_default();
+                parts.push(select.field.clone());
+                self.asks.push(parts);
+            }
             Expr::Call(call) => {
                 if let Some(target) = &call.target {
                     self.walk(target, depth);

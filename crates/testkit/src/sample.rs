@@ -24,6 +24,8 @@ pub struct Sample {
     pub timebox: String,
     /// More Cedar policies.
     pub policies: String,
+    /// Validators of the pack's own, as the list under `rules`.
+    pub validators: String,
     /// Whether the far side of the second step honours the idempotency key:
     /// `honoured` or `ignored`.
     pub note_idempotency: String,
@@ -38,6 +40,7 @@ impl Default for Sample {
             approval_expires: "1h".into(),
             timebox: "2h".into(),
             policies: String::new(),
+            validators: String::new(),
             note_idempotency: "honoured".into(),
         }
     }
@@ -232,11 +235,15 @@ directive:
         );
         let approvals = format!("expires_after: {}\n", self.approval_expires);
         let policy = format!("{POLICY}{}", self.policies);
+        let validators = match self.validators.is_empty() {
+            true => VALIDATORS.to_owned(),
+            false => format!("{VALIDATORS}rules:\n{}", self.validators),
+        };
         let files = [
             ("pack.yaml", MANIFEST.to_owned()),
             ("signals.yaml", SIGNALS.to_owned()),
             ("correlation.yaml", correlation),
-            ("validators.yaml", VALIDATORS.to_owned()),
+            ("validators.yaml", validators),
             ("budgets.yaml", self.budgets()),
             ("approvals.yaml", approvals),
             ("schemas/machine.yaml", SCHEMA.to_owned()),

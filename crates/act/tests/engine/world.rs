@@ -271,7 +271,7 @@ fn rules() -> Rules {
     }))
     .unwrap();
     let policy = "@id(\"all\") permit(principal, action, resource);".to_owned();
-    Rules::compile(source, &[("all.cedar".to_owned(), policy)]).unwrap()
+    Rules::compile(source, Vec::new(), &[("all.cedar".to_owned(), policy)]).unwrap()
 }
 
 fn snapshot() -> Snapshot {

@@ -23,5 +23,6 @@ mod sealing;
 mod session;
 mod stopping;
 mod storage;
+mod validators;
 mod whole;
 mod why;

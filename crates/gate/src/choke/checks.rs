@@ -19,6 +19,7 @@ fn result(check: &str, verdict: Verdict, reason: impl Into<String>, inputs: Valu
         verdict,
         reason: reason.into(),
         inputs,
+        runbook: None,
     }
 }
 
@@ -29,27 +30,39 @@ fn blocked_unless_empty(check: &str, fine: &str, faults: &[String], inputs: Valu
     }
 }
 
-/// The four validators, in their order. Without the snapshot each blocks.
+/// The validators, in their order: the four, then those of the pack. Without
+/// the snapshot each blocks.
 pub(super) fn validators(matter: &Matter<'_>) -> Vec<CheckResult> {
     let contract = &matter.directive.contract;
+    let rules = matter.env.rules;
     let Some(snapshot) = &matter.snapshot else {
-        let missing = |v: &validate::Validator| {
+        let missing = |name: &str| {
             let reason = format!("no snapshot `{}` is on record", contract.snapshot);
             let inputs = json!({ "snapshot": contract.snapshot });
-            result(v.name(), Verdict::Block, reason, inputs)
+            result(name, Verdict::Block, reason, inputs)
         };
-        return validate::Validator::ALL.iter().map(missing).collect();
+        return validate::names(&rules.validators).map(missing).collect();
     };
     let input = validate::Input {
         contract,
         step: matter.target.step(),
         snapshot,
         now: matter.at,
-        settings: &matter.env.rules.validators,
+        settings: &rules.validators,
+        conditions: &rules.conditions,
     };
+    let own = |name: &str| rules.validators.rules.iter().any(|rule| rule.name == name);
     let findings = validate::run_all(&input).into_iter();
     findings
-        .map(|f| result(f.validator.name(), f.verdict, f.reason, f.inputs))
+        .map(|finding| CheckResult {
+            runbook: finding.runbook.filter(|_| own(&finding.validator)),
+            ..result(
+                &finding.validator,
+                finding.verdict,
+                finding.reason,
+                finding.inputs,
+            )
+        })
         .collect()
 }
 

@@ -117,6 +117,7 @@ fn result(outcome: &Outcome, amount: Money) -> CheckResult {
             "reservation": outcome.reservation,
             "budgets": outcome.findings,
         }),
+        runbook: None,
     }
 }
 
@@ -126,6 +127,7 @@ fn unknown(module: &str) -> CheckResult {
         verdict: Verdict::Block,
         reason: format!("no module `{module}` is registered, so its cost class is unknown"),
         inputs: json!({ "module": module }),
+        runbook: None,
     }
 }
 
@@ -150,6 +152,7 @@ pub(super) fn pay(
                 verdict,
                 reason: format!("already set aside: {reason}"),
                 inputs,
+                runbook: None,
             };
             return Ok((check, Some(id)));
         }

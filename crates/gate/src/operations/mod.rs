@@ -294,6 +294,7 @@ fn lapsed(
             snapshot: &snapshot,
             now: unit.ctx().now,
             settings: &env.rules.validators,
+            conditions: &env.rules.conditions,
         }));
     }
     if !reasons.is_empty() {

@@ -9,6 +9,7 @@ use crate::{Admission, CompensationRequest, VerdictRecord, admit_compensation, o
 use kernel::names::Name;
 use kernel::{Aggregate, Code, Digest, DirectiveId, Role, RunId, Verdict};
 use serde_json::json;
+use std::sync::Arc;
 use uuid::Uuid;
 
 #[test]
@@ -293,6 +294,93 @@ fn stale_evidence_stops_a_step_that_was_planned_in_time() {
     world.pass("30m");
     let why = blocked(world.admit(id, run, "s0", 1).unwrap());
     assert!(why.starts_with("freshness: "), "{why}");
+}
+
+/// A condition that holds for no step with this id.
+#[derive(Debug)]
+struct NoStep(&'static str, Vec<Vec<String>>);
+
+impl crate::validate::Condition for NoStep {
+    fn text(&self) -> &str {
+        "step.id != 's1'"
+    }
+    fn paths(&self) -> &[Vec<String>] {
+        &self.1
+    }
+    fn holds(&self, variables: &[(&str, &serde_json::Value)]) -> Result<bool, kernel::Refusal> {
+        let step = variables.iter().find(|(name, _)| *name == "step").unwrap();
+        Ok(step.1["id"] != self.0)
+    }
+}
+
+#[test]
+fn a_validator_of_the_pack_is_asked_at_every_choke_point_and_can_block_one_step() {
+    let mut world = World::new();
+    let mut source = source();
+    source["validators"]["rules"] = json!([{
+        "name": "not_s1", "require": "step.id != 's1'", "verdict": "BLOCK",
+        "reason": "s1 is never done", "runbook": "https://runbooks.example/s1",
+    }]);
+    let before = world.rules.hash;
+    let compiled = |condition: Option<NoStep>| {
+        let source: crate::RulesSource = serde_json::from_value(source.clone()).unwrap();
+        let conditions: crate::Conditions = match condition {
+            Some(condition) => vec![Arc::new(condition)],
+            None => Vec::new(),
+        };
+        let policy = ("policy.cedar".to_owned(), POLICY.to_owned());
+        crate::Rules::compile(source, conditions, &[policy])
+    };
+    let unfit = compiled(None).unwrap_err();
+    assert!(unfit[0].message.contains("validators.rules"), "{unfit:?}");
+    let path = vec!["step".to_owned(), "id".to_owned()];
+    world.rules = compiled(Some(NoStep("none", vec![path.clone()]))).unwrap();
+    assert_ne!(world.rules.hash, before, "the rule is part of the version");
+
+    let issuer = agent("scout");
+    let mut contract = world.contract(&issuer, &["dear", "look"]);
+    let why = json!("nothing else tells");
+    contract.constraints.insert("justification".to_owned(), why);
+    let id = world.draft(&issuer, contract);
+    if let operations::Proposed::Waiting { approval } = world.propose(id) {
+        world.approve("ann", approval).unwrap();
+    }
+    let run = RunId(Uuid::from_u128(5));
+    world.start(id, run).unwrap();
+    permitted(world.admit(id, run, "s0", 1).unwrap());
+    let mut points = std::collections::BTreeMap::new();
+    for record in world.all::<VerdictRecord>() {
+        let at = record
+            .given
+            .results
+            .iter()
+            .position(|r| r.check == "not_s1");
+        let point = record.given.question.choke_point;
+        points.insert(point.to_string(), (at, record.verdict()));
+    }
+    let asked = (Some(4), Verdict::Allow);
+    let all = [
+        "expensive_operation",
+        "external_write",
+        "plan_approval",
+        "step_execution",
+    ];
+    assert_eq!(points, all.map(|p| (p.to_owned(), asked)).into());
+
+    world.rules = compiled(Some(NoStep("s1", vec![path]))).unwrap();
+    let Admission::Blocked { verdict, reasons } = world.admit(id, run, "s1", 1).unwrap() else {
+        panic!("a step that a rule blocks was let through");
+    };
+    assert_eq!(reasons, ["not_s1: s1 is never done"]);
+    let record = world.see::<VerdictRecord>(verdict).unwrap();
+    let result = record.result("not_s1").unwrap();
+    assert_eq!(
+        result.runbook.as_deref(),
+        Some("https://runbooks.example/s1")
+    );
+    assert_eq!(result.inputs["looked_at"][0]["values"]["step.id"], "s1");
+    assert_eq!(record.given.reservation, None, "nothing is paid for");
+    world.check_replay();
 }
 
 #[test]

@@ -100,7 +100,12 @@ pub(super) fn source() -> Value {
 
 pub(super) fn rules(source: Value, policy: &str) -> Rules {
     let source: RulesSource = serde_json::from_value(source).unwrap();
-    Rules::compile(source, &[("policy.cedar".to_owned(), policy.to_owned())]).unwrap()
+    Rules::compile(
+        source,
+        Vec::new(),
+        &[("policy.cedar".to_owned(), policy.to_owned())],
+    )
+    .unwrap()
 }
 
 fn modules() -> Capabilities {

@@ -1,12 +1,13 @@
-//! The four validators: freshness, grounding, contradiction and compliance.
-//! Each is a pure function of one bound snapshot, one evaluation time and the
-//! pack's settings. All four always run, in this order, and all four answers
-//! are kept.
+//! The validators: freshness, grounding, contradiction and compliance, then
+//! those that the pack adds, in the order of its file. Each is a pure function
+//! of one bound snapshot, one evaluation time and the pack's settings. All
+//! always run, in this order, and all answers are kept.
 
 mod compliance;
 mod contradiction;
 mod freshness;
 mod grounding;
+mod rule;
 mod settings;
 mod url;
 
@@ -14,17 +15,20 @@ mod url;
 mod tests;
 
 pub use compliance::destinations;
+pub use rule::{Condition, RULES_MAX, Rule, VARIABLES};
 pub use settings::{
     Compliance, Contradiction, DataClasses, Freshness, Lists, Settings, Ttl, UNCLASSIFIED,
 };
 
 use crate::contract::{Contract, Step};
+use kernel::names::Name;
 use kernel::{Snapshot, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 
 kernel::names! {
-    /// A validator.
+    /// A validator that every pack has.
     pub enum Validator {
         /// Is what is known recent enough?
         Freshness = "freshness",
@@ -50,6 +54,8 @@ pub struct Input<'a> {
     pub now: Timestamp,
     /// The pack's settings.
     pub settings: &'a Settings,
+    /// The conditions of the pack's own validators, in their order.
+    pub conditions: &'a [Arc<dyn Condition>],
 }
 
 impl<'a> Input<'a> {
@@ -66,28 +72,45 @@ impl<'a> Input<'a> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
-    /// Which validator.
-    pub validator: Validator,
+    /// The name of the validator.
+    pub validator: String,
     /// Its verdict.
     pub verdict: Verdict,
     /// Why, as a sentence that a person understands.
     pub reason: String,
     /// What decided it: fields, ages, limits, evidence.
     pub inputs: Value,
-    /// Where the runbook for it lives, as a slug below the documentation's
-    /// root.
-    pub runbook: String,
+    /// Where it is written what to do: of the four, a slug below the
+    /// documentation's root.
+    pub runbook: Option<String>,
 }
 
-/// Runs all four, in the order of [`Validator`]; none cuts the others short.
+/// The names of all validators, in the order in which they run.
+pub fn names(settings: &Settings) -> impl Iterator<Item = &str> {
+    let own = settings.rules.iter().map(|rule| rule.name.as_str());
+    Validator::ALL.iter().map(|v| v.name()).chain(own)
+}
+
+/// Runs all, in the order of [`names`]; none cuts the others short.
 #[must_use]
-pub fn run_all(input: &Input<'_>) -> [Finding; 4] {
-    [
+pub fn run_all(input: &Input<'_>) -> Vec<Finding> {
+    let mut findings = vec![
         freshness::run(input),
         grounding::run(input),
         contradiction::run(input),
         compliance::run(input),
-    ]
+    ];
+    findings.extend(run_own(input));
+    findings
+}
+
+/// Runs those that the pack adds.
+pub fn run_own<'a>(input: &'a Input<'_>) -> impl Iterator<Item = Finding> + 'a {
+    let rules = input.settings.rules.iter().enumerate();
+    rules.map(|(at, rule)| {
+        let condition = input.conditions.get(at);
+        rule::run(input, rule, condition.map(AsRef::as_ref))
+    })
 }
 
 /// Why the snapshot has grown too old to act on; `None` when it has not.
@@ -103,11 +126,11 @@ const LISTED_MAX: usize = 16;
 /// The finding of a validator.
 fn report(validator: Validator, verdict: Verdict, reason: String, inputs: Value) -> Finding {
     Finding {
-        validator,
+        validator: validator.name().to_owned(),
         verdict,
         reason,
         inputs,
-        runbook: format!("runbooks/gate/{validator}"),
+        runbook: Some(format!("runbooks/gate/{validator}")),
     }
 }
 

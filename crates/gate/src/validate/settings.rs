@@ -1,6 +1,7 @@
 //! What a pack declares for the validators. Every section must stand: a
 //! missing one is a fault when the pack is loaded, never "no limit".
 
+use super::rule::{RULES_MAX, Rule};
 use kernel::{Refusal, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The data class of an input field that no pattern names.
 pub const UNCLASSIFIED: &str = "unclassified";
 
-/// Settings of the four validators. Grounding has none: evidence either is in
-/// the snapshot or is not.
+/// Settings of the validators. Grounding has none: evidence either is in the
+/// snapshot or is not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -19,6 +20,9 @@ pub struct Settings {
     pub contradiction: Contradiction,
     /// What steps may touch.
     pub compliance: Compliance,
+    /// The pack's own validators, in the order in which they run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
 }
 
 /// How old what is known may be.
@@ -144,6 +148,26 @@ impl Settings {
             if allow.iter().chain(deny).any(|name| name.trim().is_empty()) {
                 return Err(
                     Refusal::invalid("holds an empty name").at(format!("compliance.{section}"))
+                );
+            }
+        }
+        self.check_rules()
+    }
+
+    fn check_rules(&self) -> Result<(), Refusal> {
+        if self.rules.len() > RULES_MAX {
+            let count = self.rules.len();
+            return Err(
+                Refusal::invalid(format!("has {count} rules, allowed are {RULES_MAX}")).at("rules"),
+            );
+        }
+        let mut names = BTreeSet::new();
+        for (at, rule) in self.rules.iter().enumerate() {
+            rule.check().map_err(|e| e.at(format!("rules[{at}]")))?;
+            if !names.insert(&rule.name) {
+                return Err(
+                    Refusal::invalid(format!("the name `{}` stands twice", rule.name))
+                        .at(format!("rules[{at}].name")),
                 );
             }
         }

@@ -54,7 +54,8 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn every_field(&self) -> Option<BTreeSet<&'a str>> {
+    /// The fields of all subject types.
+    pub(super) fn every_field(&self) -> Option<BTreeSet<&'a str>> {
         let fields = self.fields.as_ref()?;
         Some(fields.values().flatten().copied().collect())
     }

@@ -5,6 +5,7 @@
 mod cross;
 mod read;
 mod sensing;
+mod validators;
 
 use crate::fault::Fault;
 use crate::files::{self, Files, Folder};
@@ -47,8 +48,8 @@ fn assemble(files: &Files, parts: &Parts, faults: &mut Vec<Fault>) -> Option<Pac
     }
     let schemas = schemas(parts, faults);
     let (definitions, catalog) = sensing::compile(parts, faults);
-    let rules = rules(parts, files, faults);
     let names = cross::Names::of(parts);
+    let rules = rules(parts, &names, files, faults);
     cross::facts(parts, &schemas, faults);
     cross::validators(parts, &names, faults);
     cross::labels(parts, &names, faults);
@@ -115,7 +116,12 @@ fn schemas(parts: &Parts, faults: &mut Vec<Fault>) -> BTreeMap<String, Arc<Schem
 
 /// Compiles the rules of the gate. Each part is checked by itself first, so
 /// that its faults have places.
-fn rules(parts: &Parts, files: &Files, faults: &mut Vec<Fault>) -> Option<Rules> {
+fn rules(
+    parts: &Parts,
+    names: &cross::Names<'_>,
+    files: &Files,
+    faults: &mut Vec<Fault>,
+) -> Option<Rules> {
     let before = faults.len();
     if let Some(document) = &parts.validators
         && let Err(refusal) = document.value.check()
@@ -136,6 +142,7 @@ fn rules(parts: &Parts, files: &Files, faults: &mut Vec<Fault>) -> Option<Rules>
             faults.push(document.places.fault_at(&[], own, refusal));
         }
     }
+    let conditions = validators::compile(parts, names, faults);
     let policies = policies::texts(files, faults);
     faults.extend(policies::load(&policies).err().into_iter().flatten());
     if faults.len() > before {
@@ -151,7 +158,7 @@ fn rules(parts: &Parts, files: &Files, faults: &mut Vec<Fault>) -> Option<Rules>
             .map(|d| d.value)
             .unwrap_or_default(),
     };
-    match Rules::compile(source, &policies) {
+    match Rules::compile(source, conditions?, &policies) {
         Ok(rules) => Some(rules),
         Err(found) => {
             faults.extend(found.into_iter().map(Fault::of_policy));

@@ -170,7 +170,7 @@ fn placeholders(
     }
 }
 
-fn sealed_field(name: &str) -> Refusal {
+pub(crate) fn sealed_field(name: &str) -> Refusal {
     Refusal::invalid(format!(
         "it needs the personal field `{name}`, which stands sealed"
     ))

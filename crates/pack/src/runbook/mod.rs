@@ -11,7 +11,7 @@ mod template;
 pub use definition::{Definition, DirectiveTemplate, StepTemplate};
 pub use propose::{Choice, PassedOver, Situation, choose, propose};
 
-pub(crate) use compile::{Known, compile, unknown_field};
+pub(crate) use compile::{Known, compile, sealed_field, unknown_field};
 
 use sense::Expression;
 

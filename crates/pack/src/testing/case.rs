@@ -1,6 +1,6 @@
 //! What a test of a pack says: what is played, and what must come of it.
 
-use kernel::{Subject, Timestamp};
+use kernel::{Subject, Timestamp, Verdict};
 use sense::Severity;
 use sense::confidence::Band;
 use sense::incident::IncidentStatus;
@@ -81,4 +81,8 @@ pub struct ExpectedProposal {
     /// Of which type.
     #[serde(rename = "type")]
     pub directive_type: String,
+    /// What the pack's own validators say of it when it is proposed, where
+    /// that is not ALLOW.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub validators: BTreeMap<String, Verdict>,
 }

@@ -5,12 +5,12 @@ use super::case::{Case, Played};
 use super::memory::Memory;
 use crate::model::Pack;
 use crate::runbook::{Situation, choose};
-use gate::Contract;
+use gate::{Contract, validate};
 use kernel::port::Plain;
 use kernel::sealed::Algorithm;
 use kernel::{
     Actor, Aggregate, BundleId, CandidateId, DataKeyId, Digest, EntryId, EvidenceId, IncidentId,
-    KeyUse, Refusal, Sealed, Snapshot, Subject, Timestamp, json,
+    KeyUse, Refusal, Sealed, Snapshot, Subject, Timestamp, Verdict, json,
 };
 use sense::bundle::Bundle;
 use sense::candidate::{Candidate, Settled, settle};
@@ -34,8 +34,9 @@ pub(super) enum Ticks {
 
 /// What was proposed for an incident.
 pub(super) enum Proposed {
-    /// By this runbook, this contract.
-    Directive(String, Box<Contract>),
+    /// By this runbook, this contract, and what the pack's own validators say
+    /// of it where that is not ALLOW.
+    Directive(String, Box<Contract>, BTreeMap<String, Verdict>),
     /// Nothing, and why.
     Nothing(Vec<String>),
 }
@@ -171,7 +172,7 @@ impl<'a> Theatre<'a> {
         })?;
         let (incident, bundle, snapshot) = taken;
         let proposed = match snapshot {
-            Ok(snapshot) => proposal(pack, &incident, &bundle, &snapshot),
+            Ok(snapshot) => proposal(pack, &incident, &bundle, &snapshot, at),
             Err(refusal) => Proposed::Nothing(vec![refusal.to_string()]),
         };
         self.proposed.insert(id, proposed);
@@ -183,7 +184,7 @@ impl<'a> Theatre<'a> {
     pub(super) fn contracts(&self) -> Vec<Contract> {
         let proposed = self.proposed.values();
         let contracts = proposed.filter_map(|proposed| match proposed {
-            Proposed::Directive(_, contract) => Some(contract.as_ref().clone()),
+            Proposed::Directive(_, contract, _) => Some(contract.as_ref().clone()),
             Proposed::Nothing(_) => None,
         });
         contracts.collect()
@@ -201,6 +202,7 @@ fn proposal(
     incident: &Arc<Incident>,
     bundle: &Bundle,
     snapshot: &Snapshot,
+    at: Timestamp,
 ) -> Proposed {
     let rules: BTreeSet<String> = incident.explanations.keys().cloned().collect();
     let evidence: BTreeSet<EvidenceId> = bundle.evidence.iter().copied().collect();
@@ -219,7 +221,10 @@ fn proposal(
         },
     );
     match choice.proposal {
-        Some((runbook, contract)) => Proposed::Directive(runbook, Box::new(contract)),
+        Some((runbook, contract)) => {
+            let said = said(pack, &contract, snapshot, at);
+            Proposed::Directive(runbook, Box::new(contract), said)
+        }
         None => Proposed::Nothing(
             choice
                 .passed_over
@@ -228,6 +233,27 @@ fn proposal(
                 .collect(),
         ),
     }
+}
+
+/// What the pack's own validators say of a proposal, where that is not ALLOW.
+fn said(
+    pack: &Pack,
+    contract: &Contract,
+    snapshot: &Snapshot,
+    now: Timestamp,
+) -> BTreeMap<String, Verdict> {
+    let input = validate::Input {
+        contract,
+        step: None,
+        snapshot,
+        now,
+        settings: &pack.rules.validators,
+        conditions: &pack.rules.conditions,
+    };
+    validate::run_own(&input)
+        .filter(|finding| finding.verdict != Verdict::Allow)
+        .map(|finding| (finding.validator, finding.verdict))
+        .collect()
 }
 
 /// Seals in form only: a test of a pack has no keys and keeps nothing.

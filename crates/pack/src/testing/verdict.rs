@@ -90,9 +90,10 @@ fn as_expected(pack: &Pack, incident: &Incident, theatre: &Theatre<'_>) -> Expec
         rules: incident.explanations.keys().cloned().collect(),
         all_resolved: incident.all_resolved(),
         proposes: match theatre.proposed.get(&incident.id) {
-            Some(Proposed::Directive(runbook, contract)) => Some(ExpectedProposal {
+            Some(Proposed::Directive(runbook, contract, said)) => Some(ExpectedProposal {
                 runbook: runbook.clone(),
                 directive_type: contract.kind.clone(),
+                validators: said.clone(),
             }),
             Some(Proposed::Nothing(_)) | None => None,
         },

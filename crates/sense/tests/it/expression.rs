@@ -62,6 +62,27 @@ fn conditions_are_tested() {
 }
 
 #[test]
+fn what_an_expression_looks_at() {
+    let check = |text: &str, expected: &[&str]| {
+        let compiled = Expression::compile(text, &["signal", "item"]).unwrap();
+        let found: Vec<_> = compiled.paths().iter().map(|p| p.join(".")).collect();
+        assert_eq!(found, expected, "{text}");
+    };
+    check("true", &[]);
+    check("signal.n > 1 && signal.n < 3", &["signal.n"]);
+    check(
+        "has(signal.a.b) || item['x'].y == 1",
+        &["item.x.y", "signal.a.b"],
+    );
+    check(
+        "signal.tags.exists(t, t == item.name)",
+        &["item.name", "signal.tags"],
+    );
+    check("signal[item.which] == 1", &["item.which", "signal"]);
+    check("size(signal) == 0", &["signal"]);
+}
+
+#[test]
 fn hostile_text_is_refused_or_harmless() {
     let texts = [
         "(".repeat(100_000),

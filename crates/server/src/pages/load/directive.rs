@@ -32,6 +32,7 @@ pub(super) fn verdict_view(record: &VerdictRecord) -> VerdictView {
         verdict: result.verdict,
         reason: result.reason.clone(),
         inputs: result.inputs.clone(),
+        runbook: result.runbook.clone(),
     });
     VerdictView {
         id: record.id.to_string(),

@@ -19,6 +19,8 @@ pub struct CheckView {
     pub reason: String,
     /// What decided.
     pub inputs: Value,
+    /// Where it is written what to do.
+    pub runbook: Option<String>,
 }
 
 /// A recorded verdict.
@@ -109,6 +111,9 @@ pub fn verdict_panel(now: Timestamp, view: &VerdictView) -> Markup {
                             td { (chip::verdict(check.verdict)) }
                             td {
                                 (text::prose(&check.reason))
+                                @if let (Some(runbook), false) = (&check.runbook, check.verdict == Verdict::Allow) {
+                                    " " span.hint { "Runbook: " (text::outside_link(runbook)) }
+                                }
                                 @if has_inputs(&check.inputs) {
                                     details id={ "in-" (view.id) "-" (check.check) } {
                                         summary { "What decided" span.sr { " " (text::pieces(&words(&check.check))) } }

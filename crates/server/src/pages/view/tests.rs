@@ -104,6 +104,7 @@ fn verdict() -> VerdictView {
             verdict: Verdict::Warn,
             reason: h(),
             inputs: value(),
+            runbook: Some(h()),
         }],
         withheld: hs(),
     }
