@@ -289,11 +289,7 @@ async fn started(
         let work = move |unit: &mut Unit<'_>, env: &GateEnv<'_>| {
             let mut runs = Vec::new();
             for (directive, approval) in &some {
-                let yes = Approve {
-                    approval: *approval,
-                    seen,
-                    reason: None,
-                };
+                let yes = Approve::to(*approval, seen);
                 operations::approve(unit, env, &yes)?;
                 match act::engine::create_run(unit, env, *directive)? {
                     act::Creation::Created(run) => runs.push(run),

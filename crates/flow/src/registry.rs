@@ -29,6 +29,7 @@ pub fn registry() -> Registry {
         Fold::of::<sense::investigation::Investigation>(),
         Fold::of::<gate::Directive>(),
         Fold::of::<gate::Approval>(),
+        Fold::of::<gate::SigningKey>(),
         Fold::of::<gate::VerdictRecord>(),
         Fold::of::<gate::KillSwitch>(),
         Fold::of::<gate::PermitRecord>(),

@@ -45,6 +45,10 @@ kernel::names! {
         ApprovalRead = "approval.read",
         /// Approve, edit and reject.
         ApprovalDecide = "approval.decide",
+        /// Register one's own signing key, and take it back.
+        SigningKeyRegister = "signing_key.register",
+        /// Confirm whose a signing key is, and take back that of another.
+        SigningKeyManage = "signing_key.manage",
         /// See runs.
         RunRead = "run.read",
         /// See budgets.
@@ -199,8 +203,9 @@ mod tests {
                 P::KillEngage,
                 P::SessionWrite,
                 P::BudgetSpend,
+                P::SigningKeyRegister,
             ],
-            Role::Approver => vec![P::ApprovalDecide],
+            Role::Approver => vec![P::ApprovalDecide, P::SigningKeyRegister],
             Role::Auditor => vec![P::PrincipalRead, P::PersonalOpen, P::KeyringRead],
             Role::Agent => vec![P::DirectivePropose, P::SessionWrite, P::BudgetSpend],
             Role::Source => vec![P::SignalIngest],
@@ -213,6 +218,8 @@ mod tests {
                 P::DirectivePropose,
                 P::DirectiveControl,
                 P::ApprovalDecide,
+                P::SigningKeyRegister,
+                P::SigningKeyManage,
                 P::KillEngage,
                 P::KillRelease,
                 P::PackLoad,
@@ -246,6 +253,8 @@ mod tests {
                 PrincipalKind::Service => {
                     let people = [
                         P::ApprovalDecide,
+                        P::SigningKeyRegister,
+                        P::SigningKeyManage,
                         P::KillRelease,
                         P::PersonalOpen,
                         P::PersonalErase,

@@ -21,6 +21,7 @@ pub mod validate;
 pub mod approval;
 pub mod kill;
 pub mod permit;
+pub mod signing_key;
 pub mod verdict;
 
 mod admit;
@@ -35,6 +36,7 @@ pub use directive::Directive;
 pub use kill::KillSwitch;
 pub use permit::{Permit, PermitRecord};
 pub use rules::{Conditions, GateEnv, Rules, RulesSource};
+pub use signing_key::SigningKey;
 pub use verdict::{ChokePoint, VerdictRecord};
 
 #[cfg(test)]

@@ -143,6 +143,8 @@ derived_ids! {
     SnapshotId = "snp",
     /// A verdict, by directive, choke point, target and snapshot.
     VerdictId = "vrd",
+    /// A person's signing key, by its public half.
+    SigningKeyId = "sgk",
 }
 
 /// What an id of this type is called in a message: `DataKeyId`, `a data key id`.

@@ -398,11 +398,7 @@ impl Loop {
         let found = found.ok_or_else(|| Refusal::not_found("no such approval"))?;
         let seen = found.request.binding.digest;
         self.run(tenant, person, move |unit, env| {
-            let yes = Approve {
-                approval,
-                seen,
-                reason: None,
-            };
+            let yes = Approve::to(approval, seen);
             operations::approve(unit, env, &yes)
         })
         .await

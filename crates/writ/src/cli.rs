@@ -1,11 +1,13 @@
 //! The command line: every command, argument and help text.
 
 mod archive;
+mod deciding;
 mod nouns;
 mod policy;
 mod signing;
 
 pub(crate) use archive::{ArchiveAt, ArchiveCommand, Target, Trusted};
+pub(crate) use deciding::{Approval, Approve, Reject};
 pub(crate) use nouns::{Budget, Key, Pack, Principal, Session, Tenant};
 pub(crate) use policy::Policy;
 pub(crate) use signing::{Checkpoints, ExportBundle, LogKey, Prove, Verify, VerifyBundle, Witness};
@@ -80,12 +82,11 @@ pub(crate) enum Command {
     /// Approve a directive as it stands
     Approve(Approve),
     /// Reject a directive
-    Reject {
-        /// The approval (`apr_…`) or the directive (`dir_…`)
-        id: String,
-        /// Why
-        #[arg(long)]
-        reason: String,
+    Reject(Reject),
+    /// Approvals: what people signed
+    Approval {
+        #[command(subcommand)]
+        command: Approval,
     },
     /// Propose a directive from a contract in JSON
     Propose {
@@ -194,7 +195,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Principal,
     },
-    /// API keys
+    /// API keys, and the keys that people sign decisions with
     Key {
         #[command(subcommand)]
         command: Key,
@@ -361,6 +362,7 @@ pub(crate) enum Noun {
     DeadLetters,
     Directives,
     Approvals,
+    SigningKeys,
     Runs,
     Budgets,
     Principals,
@@ -374,19 +376,6 @@ pub(crate) struct Why {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) place: Offline,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Approve {
-    /// The approval (`apr_…`) or the directive (`dir_…`)
-    pub(crate) id: String,
-    /// The digest of the contract that you saw; without it, the contract is
-    /// shown and you are asked
-    #[arg(long)]
-    pub(crate) digest: Option<String>,
-    /// A remark for the record
-    #[arg(long)]
-    pub(crate) reason: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -35,6 +35,7 @@ fn lifecycles() -> String {
     );
     section(&mut text, "Directive", &gate::directive::LIFECYCLE);
     section(&mut text, "Approval", &gate::approval::LIFECYCLE);
+    section(&mut text, "Signing key", &gate::signing_key::LIFECYCLE);
     section(&mut text, "Permit", &gate::permit::LIFECYCLE);
     section(&mut text, "Reservation", &gate::budget::LIFECYCLE);
     section(&mut text, "Kill switch engagement", &gate::kill::LIFECYCLE);

@@ -8,6 +8,7 @@ mod docs;
 mod failure;
 mod logs;
 mod packs;
+mod person_key;
 mod place;
 mod render;
 mod signing;
@@ -17,8 +18,8 @@ use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
 use client::Client;
 use commands::{
-    Json, archive, backup, budget, decide, identity, kill, ledger, pack, personal, policy, read,
-    session,
+    Json, approval, archive, backup, budget, decide, identity, kill, ledger, pack, personal,
+    policy, read, session,
 };
 use failure::Failure;
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             Ok(())
         }
         Command::Docs { document } => docs::print(document),
+        Command::Approval { command } => approval::run(output, command),
         Command::Backup { file, data } => backup::backup(output, &data, &file).await,
         Command::Restore { file, data } => Box::pin(backup::restore(output, &file, &data)).await,
         command => Box::pin(ask(&Client::new(&cli.remote)?, output, command)).await,
@@ -72,7 +74,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Show { id, as_of } => read::show(client, output, &id, as_of).await,
         Command::Why(why) => ledger::why(client, output, why).await,
         Command::Approve(approve) => decide::approve(client, output, approve).await,
-        Command::Reject { id, reason } => decide::reject(client, output, &id, &reason).await,
+        Command::Reject(reject) => decide::reject(client, output, reject).await,
         Command::Propose { file } => decide::propose(client, output, &file).await,
         Command::Ack { id, note } => {
             decide::incident(client, output, "acknowledge", &id, &note).await
@@ -119,6 +121,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         | Command::Restore { .. }
         | Command::Patient(_)
         | Command::Completions { .. }
+        | Command::Approval { .. }
         | Command::Docs { .. } => Ok(()),
     }
 }

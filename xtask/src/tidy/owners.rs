@@ -2,8 +2,9 @@
 //! `store`, policy in `gate`, the web server in `server`, HTTP out in
 //! `connect` (and in the binary, whose command line speaks to a server). Random
 //! bits come from `connect` as well, behind the `Entropy` port, and what is
-//! personal is sealed and opened there, behind the `Keyring` port; signatures
-//! are made and verified in `ledger`.
+//! personal is sealed and opened there, behind the `Keyring` port; signatures of
+//! logs are made and verified in `ledger`, those of people verified in `gate` and
+//! made at their own command line.
 
 use super::tree::Tree;
 
@@ -14,7 +15,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("axum", &["server"]),
     ("reqwest", &["connect", "writ"]),
     ("getrandom", &["connect"]),
-    ("ed25519-dalek", &["ledger"]),
+    ("ed25519-dalek", &["ledger", "gate", "server", "writ"]),
     ("chacha20poly1305", &["connect"]),
 ];
 

@@ -445,11 +445,7 @@ impl World {
         };
         let seen = contract.digest().unwrap();
         self.unit(person("approver"), |unit, env, _| {
-            let yes = gate::operations::Approve {
-                approval,
-                seen,
-                reason: None,
-            };
+            let yes = gate::operations::Approve::to(approval, seen);
             gate::operations::approve(unit, env, &yes)
         })
         .unwrap();

@@ -141,7 +141,7 @@ impl Chaos {
         }
         let seen = found.request.binding.digest;
         let no = move |unit: &mut kernel::Unit<'_>, _: &gate::GateEnv<'_>| {
-            operations::reject(unit, id, seen, "no")
+            operations::reject(unit, &operations::Reject::of(id, seen, "no"))
         };
         self.control.run(tenant, &person, no).await
     }

@@ -135,11 +135,7 @@ impl Node {
         let found: Approval = serde_json::from_str(&found.body).unwrap();
         let seen = found.request.binding.digest;
         self.run(tenant, move |unit, env| {
-            let yes = Approve {
-                approval,
-                seen,
-                reason: None,
-            };
+            let yes = Approve::to(approval, seen);
             operations::approve(unit, env, &yes)
         })
         .await

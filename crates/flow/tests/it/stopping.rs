@@ -267,11 +267,7 @@ impl Node {
             let found: Approval = serde_json::from_str(&found.body).unwrap();
             let seen = found.request.binding.digest;
             let yes = move |unit: &mut Unit<'_>, env: &GateEnv<'_>| {
-                let yes = Approve {
-                    approval,
-                    seen,
-                    reason: None,
-                };
+                let yes = Approve::to(approval, seen);
                 operations::approve(unit, env, &yes)
             };
             self.run(tenant, "ann", yes).await.unwrap();

@@ -113,7 +113,10 @@ async fn a_rejected_directive_does_nothing() {
     let seen = directive(&control, tenant, id).await.digest;
     let no = control
         .run(tenant, &ann, move |unit, _| {
-            operations::reject(unit, approval, seen, "too early in the shift")
+            operations::reject(
+                unit,
+                &operations::Reject::of(approval, seen, "too early in the shift"),
+            )
         })
         .await;
     no.unwrap();

@@ -4,9 +4,11 @@
 
 pub mod lifecycle;
 pub mod settings;
+pub mod statement;
 
 pub use lifecycle::{LIFECYCLE, Status, Trigger};
-pub use settings::{Duty, Quorum, Settings, needs_approval};
+pub use settings::{Duty, Kinds, Quorum, Settings, needs_approval};
+pub use statement::{Choice, Signed, Statement, Word, shown};
 
 use kernel::names::Name;
 use kernel::{
@@ -29,8 +31,8 @@ pub struct Binding {
     pub verdicts: Vec<VerdictId>,
     /// The hash of the rules that gave them.
     pub rules: Digest,
-    /// SHA-256 over `writ.shown.v1`, a line feed and the canonical JSON of
-    /// contract, verdicts and rules: what you saw is what you signed.
+    /// The digest of what was shown; see [`shown`]: what you saw is what you
+    /// signed.
     pub shown: Digest,
 }
 
@@ -54,6 +56,9 @@ pub struct Requested {
     pub barred: Vec<Actor>,
     /// From this instant on, silence was a refusal.
     pub expires_at: Timestamp,
+    /// Whether each yes must be signed with the person's own key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub signed: bool,
 }
 
 /// One person's yes.
@@ -66,6 +71,9 @@ pub struct Vote {
     pub at: Timestamp,
     /// Why, where they said.
     pub reason: Option<String>,
+    /// What they signed, where they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Signed>,
 }
 
 /// A person said yes.
@@ -76,6 +84,9 @@ pub struct Endorsed {
     pub seen: Digest,
     /// Why, where they said.
     pub reason: Option<String>,
+    /// What they signed, where they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Signed>,
 }
 
 /// It was given.
@@ -89,6 +100,9 @@ pub struct Given {
     pub seen: Digest,
     /// Why, where someone said.
     pub reason: Option<String>,
+    /// What the person signed, where they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Signed>,
 }
 
 /// It ended without being given or used, for this reason.
@@ -97,6 +111,20 @@ pub struct Given {
 pub struct Ended {
     /// Why.
     pub reason: String,
+    /// What the person who refused signed, where they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Signed>,
+}
+
+impl Ended {
+    /// For this reason, signed by nobody.
+    #[must_use]
+    pub fn because(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            signed: None,
+        }
+    }
 }
 
 /// The directive started under it.
@@ -141,6 +169,9 @@ pub struct Approval {
     pub human_override: bool,
     /// Why it was rejected, expired or voided.
     pub reason: Option<String>,
+    /// What the person who refused signed, where they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Signed>,
     /// When it was asked for.
     pub requested_at: Timestamp,
     /// When it was given or ended.
@@ -185,6 +216,7 @@ impl Aggregate for Approval {
                     votes: Vec::new(),
                     human_override: false,
                     reason: None,
+                    refusal: None,
                     requested_at: stamp.at,
                     decided_at: None,
                     entry: stamp.entry,
@@ -193,10 +225,11 @@ impl Aggregate for Approval {
             (None, _) => return Err(Impossible::new("an approval begins with its request")),
             (Some(state), _) => state,
         };
-        let vote = |reason: &Option<String>| Vote {
+        let vote = |reason: &Option<String>, signed: &Option<Signed>| Vote {
             by: stamp.actor.clone(),
             at: stamp.at,
             reason: reason.clone(),
+            signed: signed.clone(),
         };
         let trigger = match event {
             ApprovalEvent::Requested(_) => {
@@ -206,19 +239,20 @@ impl Aggregate for Approval {
                 if next.status != Status::Pending {
                     return Err(Impossible::new("an endorsement of what is decided"));
                 }
-                next.votes.push(vote(&endorsed.reason));
+                next.votes.push(vote(&endorsed.reason, &endorsed.signed));
                 next.entry = stamp.entry;
                 return Ok(next);
             }
             ApprovalEvent::Given(given) => {
                 if given.human_override {
-                    next.votes.push(vote(&given.reason));
+                    next.votes.push(vote(&given.reason, &given.signed));
                     next.human_override = true;
                 }
                 Trigger::Approve
             }
             ApprovalEvent::Rejected(ended) => {
                 next.reason = Some(ended.reason.clone());
+                next.refusal.clone_from(&ended.signed);
                 next.human_override = true;
                 Trigger::Reject
             }

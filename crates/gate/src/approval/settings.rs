@@ -44,6 +44,32 @@ pub struct Autonomous {
     pub confidence_min: Ratio,
 }
 
+/// Directives by what they do and by their type.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kinds {
+    /// Those of these action classes.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub action_classes: BTreeSet<ActionClass>,
+    /// Those of these types.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub directive_types: BTreeSet<String>,
+}
+
+impl Kinds {
+    /// Whether none is named.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.action_classes.is_empty() && self.directive_types.is_empty()
+    }
+
+    /// Whether a directive of this class and type is among them.
+    #[must_use]
+    pub fn has(&self, class: ActionClass, directive_type: &str) -> bool {
+        self.action_classes.contains(&class) || self.directive_types.contains(directive_type)
+    }
+}
+
 /// The rules of approval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,6 +85,10 @@ pub struct Settings {
     /// Types of directives that may mutate internal state on their own.
     #[serde(default)]
     pub autonomous: BTreeMap<String, Autonomous>,
+    /// Which directives a person must agree to with a signature of their own
+    /// key, so that not even the server can say yes for them.
+    #[serde(default, skip_serializing_if = "Kinds::is_empty")]
+    pub signatures: Kinds,
 }
 
 fn both() -> BTreeSet<Duty> {
@@ -127,7 +157,11 @@ pub fn needs_approval(
     plan: Verdict,
 ) -> Vec<String> {
     let mut because = Vec::new();
-    match effective_class(contract, capabilities) {
+    let class = effective_class(contract, capabilities);
+    if settings.signatures.has(class, &contract.kind) {
+        because.push("it takes the signature of a person".to_owned());
+    }
+    match class {
         ActionClass::ExternalHumanTouch => because.push("it touches people outside".to_owned()),
         ActionClass::InternalMutation => match settings.autonomous.get(&contract.kind) {
             None => because.push(format!(

@@ -4,6 +4,7 @@
 use super::{Matter, Target};
 use crate::approval::{self, settings};
 use crate::contract::{Contract, CostClass, Step};
+use crate::operations::uncounted;
 use crate::permit::Purpose;
 use crate::policy::{self, Facts};
 use crate::validate;
@@ -246,6 +247,9 @@ pub(crate) fn standing_approval(
         Target::Plan | Target::Step(_) => (env.rules.hash, unit.ctx().now),
     };
     let mut faults = approval.faults(approval::Status::Used, directive.digest, rules);
+    if !matches!(target, Target::Compensation(..)) {
+        faults.extend(uncounted(unit, &approval)?);
+    }
     if directive.is_over_at(now) {
         faults.push(format!("the timebox ended at {}", directive.expires_at));
     }

@@ -2,10 +2,13 @@
 //! what silence means. What a person sends back names the version that they
 //! saw; another version in force is a conflict that says what changed.
 
+use super::signing::signed;
 use super::{
     EditOutcome, Proposed, approval_of, because_of, blocked, edit, lapsed, moved, not_over,
 };
-use crate::approval::{ApprovalEvent, Ended, Endorsed, Given, LIFECYCLE, Status, Trigger};
+use crate::approval::{
+    ApprovalEvent, Choice, Ended, Endorsed, Given, LIFECYCLE, Signed, Status, Trigger,
+};
 use crate::contract::bounded;
 use crate::directive::{self, Approved, DirectiveEvent};
 use crate::{Approval, Contract, Directive, GateEnv};
@@ -20,6 +23,47 @@ pub struct Approve {
     pub seen: Digest,
     /// Why, where they say.
     pub reason: Option<String>,
+    /// What they signed, where they did.
+    pub signed: Option<Signed>,
+}
+
+impl Approve {
+    /// A yes without a word more, to what was seen.
+    #[must_use]
+    pub fn to(approval: ApprovalId, seen: Digest) -> Self {
+        Self {
+            approval,
+            seen,
+            reason: None,
+            signed: None,
+        }
+    }
+}
+
+/// A person's no.
+#[derive(Clone, Debug)]
+pub struct Reject {
+    /// The request.
+    pub approval: ApprovalId,
+    /// The digest of the directive that the person saw.
+    pub seen: Digest,
+    /// Why.
+    pub reason: String,
+    /// What they signed, where they did.
+    pub signed: Option<Signed>,
+}
+
+impl Reject {
+    /// A no to what was seen, for this reason.
+    #[must_use]
+    pub fn of(approval: ApprovalId, seen: Digest, reason: &str) -> Self {
+        Self {
+            approval,
+            seen,
+            reason: reason.to_owned(),
+            signed: None,
+        }
+    }
 }
 
 /// What a person's yes led to.
@@ -122,6 +166,8 @@ pub fn approve(
             Refusal::conflict(format!("`{actor}` agreed already")).hint("someone else must too")
         );
     }
+    let word = (Choice::Approve, approve.reason.as_deref());
+    signed(unit, &approval, word, approve.signed.as_ref())?;
     let reasons = lapsed(unit, env, &directive, Status::Pending)?;
     if !reasons.is_empty() {
         return Ok(Decided::Voided { reasons });
@@ -141,13 +187,19 @@ fn agree(
         .needed
         .saturating_sub(votes.saturating_add(1));
     let (seen, reason) = (approve.seen, approve.reason.clone());
+    let signed = approve.signed.clone();
     let event = if missing > 0 {
-        ApprovalEvent::Endorsed(Endorsed { seen, reason })
+        ApprovalEvent::Endorsed(Endorsed {
+            seen,
+            reason,
+            signed,
+        })
     } else {
         ApprovalEvent::Given(Given {
             human_override: true,
             seen,
             reason,
+            signed,
         })
     };
     let (entry, _) = because_of(unit, approval.entry, |unit| {
@@ -171,21 +223,22 @@ fn agree(
 /// # Errors
 /// When the actor may not decide, saw another version, gives no reason, or the
 /// request is no longer open.
-pub fn reject(
-    unit: &mut Unit<'_>,
-    id: ApprovalId,
-    seen: Digest,
-    reason: &str,
-) -> Result<(), Refusal> {
-    let (approval, directive) = approval_of(unit, id)?;
+pub fn reject(unit: &mut Unit<'_>, reject: &Reject) -> Result<(), Refusal> {
+    let reason = reject.reason.as_str();
+    let (approval, directive) = approval_of(unit, reject.approval)?;
     may_decide(unit, &approval)?;
     bounded("reason", reason)?;
-    same_version(&approval, &directive, seen)?;
+    same_version(&approval, &directive, reject.seen)?;
     still_open(unit, &approval, &directive)?;
+    let word = (Choice::Reject, Some(reason));
+    signed(unit, &approval, word, reject.signed.as_ref())?;
     let why = format!("rejected by `{}`: {reason}", unit.ctx().actor);
-    let reason = reason.to_owned();
+    let ended = Ended {
+        reason: reason.to_owned(),
+        signed: reject.signed.clone(),
+    };
     let (entry, _) = because_of(unit, approval.entry, |unit| {
-        unit.record::<Approval>(id, ApprovalEvent::Rejected(Ended { reason }))
+        unit.record::<Approval>(reject.approval, ApprovalEvent::Rejected(ended))
     })?;
     blocked(unit, directive.id, entry, why)
 }
@@ -211,8 +264,9 @@ pub struct EditedAndDecided {
     /// What the gate said of it.
     pub proposed: Proposed,
     /// What the editor's yes led to; `None` when the gate blocked it, when
-    /// nobody needs to agree, or when separation of duties keeps the editor
-    /// from it, so that someone else must.
+    /// nobody needs to agree, when separation of duties keeps the editor from
+    /// it, so that someone else must, or when it must be signed: what is to be
+    /// signed is known only now.
     pub decided: Option<Decided>,
 }
 
@@ -245,12 +299,11 @@ pub fn edit_and_approve(
     };
     let mut decided = None;
     if let Proposed::Waiting { approval } = proposed {
-        let barred = &unit.get::<Approval>(approval)?.request.barred;
-        if !barred.contains(&unit.ctx().actor) {
+        let request = &unit.get::<Approval>(approval)?.request;
+        if !request.signed && !request.barred.contains(&unit.ctx().actor) {
             let yes = Approve {
-                approval,
-                seen: digest,
                 reason: asked.reason,
+                ..Approve::to(approval, digest)
             };
             decided = Some(approve(unit, env, &yes)?);
         }
@@ -277,9 +330,7 @@ pub fn expire_approval(unit: &mut Unit<'_>, id: ApprovalId) -> Result<bool, Refu
         "nobody answered until {}: silence is a refusal",
         approval.request.expires_at
     );
-    let ended = Ended {
-        reason: reason.clone(),
-    };
+    let ended = Ended::because(reason.clone());
     let (entry, _) = because_of(unit, approval.entry, |unit| {
         unit.record::<Approval>(id, ApprovalEvent::Expired(ended))
     })?;

@@ -4,13 +4,15 @@
 
 mod approvals;
 mod plan;
+mod signing;
 mod start;
 
 pub use approvals::{
-    Approve, Decided, EditAndApprove, EditedAndDecided, approve, edit_and_approve, expire_approval,
-    reject,
+    Approve, Decided, EditAndApprove, EditedAndDecided, Reject, approve, edit_and_approve,
+    expire_approval, reject,
 };
 pub use plan::{Proposed, propose, retry};
+pub(crate) use signing::uncounted;
 pub use start::{Started, start};
 
 use crate::approval::{self, ApprovalEvent, Ended};
@@ -266,8 +268,7 @@ fn void_approval(unit: &mut Unit<'_>, directive: &Directive, why: &str) -> Resul
         .next(approval.status, approval::Trigger::Void)
         .is_ok()
     {
-        let reason = why.to_owned();
-        unit.record::<Approval>(id, ApprovalEvent::Voided(Ended { reason }))?;
+        unit.record::<Approval>(id, ApprovalEvent::Voided(Ended::because(why)))?;
     }
     Ok(())
 }
@@ -287,6 +288,7 @@ fn lapsed(
         .ok_or_else(|| Refusal::integrity("the directive names no approval"))?;
     let approval = unit.get::<Approval>(id)?;
     let mut reasons = approval.faults(expected, directive.digest, env.rules.hash);
+    reasons.extend(uncounted(unit, &approval)?);
     if let Some(snapshot) = unit.find::<Snapshot>(directive.contract.snapshot)? {
         reasons.extend(validate::stale(&validate::Input {
             contract: &directive.contract,

@@ -2,12 +2,11 @@
 //! block, a request for approval, or an approval that nobody needs to give.
 
 use super::{because_of, blocked, moved, not_over};
-use crate::approval::{ApprovalEvent, Binding, Given, Requested, settings};
+use crate::approval::{ApprovalEvent, Binding, Given, Requested, settings, shown};
 use crate::choke::{self, Target};
 use crate::directive::{Approved, Awaited, DirectiveEvent, LIFECYCLE, Plain, Trigger};
 use crate::{Approval, ChokePoint, Directive, GateEnv, VerdictRecord};
-use kernel::{ApprovalId, Digest, DirectiveId, Refusal, Snapshot, Unit, Verdict, VerdictId};
-use serde_json::json;
+use kernel::{ApprovalId, DirectiveId, Refusal, Snapshot, Unit, Verdict, VerdictId};
 use std::collections::BTreeSet;
 
 /// What came of asking for a directive.
@@ -119,6 +118,7 @@ pub(super) fn consult(
         human_override: false,
         seen,
         reason: Some("no rule asks for a person".to_owned()),
+        signed: None,
     };
     let (entry, _) = because_of(unit, entry, |unit| {
         unit.record::<Approval>(approval, ApprovalEvent::Given(given))
@@ -153,12 +153,6 @@ fn request(
             settings::Duty::Editor => barred.extend(directive.editors.iter().cloned()),
         }
     }
-    let shown = json!({
-        "contract": contract,
-        "verdict": record.given,
-        "rules": env.rules.hash,
-        "because": because,
-    });
     Ok(Requested {
         approval,
         binding: Binding {
@@ -167,7 +161,7 @@ fn request(
             snapshot: contract.snapshot,
             verdicts: vec![record.id],
             rules: env.rules.hash,
-            shown: Digest::of_value("writ.shown.v1", &shown)?,
+            shown: shown(contract, &record.given, env.rules.hash, &because)?,
         },
         subject: contract.subject().cloned(),
         needed: if because.is_empty() { 0 } else { quorum.needed },
@@ -179,5 +173,6 @@ fn request(
             .now
             .plus(approvals.expires_after)
             .min(directive.expires_at),
+        signed: approvals.signatures.has(class, &contract.kind),
     })
 }

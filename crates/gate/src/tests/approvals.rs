@@ -160,11 +160,7 @@ fn who_saw_another_version_is_told_what_changed() {
     };
     assert_eq!(status(&world, first), Status::Voided);
     let mut answer = |approval, seen| {
-        let asked = Approve {
-            approval,
-            seen,
-            reason: None,
-        };
+        let asked = Approve::to(approval, seen);
         world
             .run(&person("ann", Role::Approver), |unit, env| {
                 operations::approve(unit, env, &asked)
@@ -182,7 +178,7 @@ fn who_saw_another_version_is_told_what_changed() {
     let refusal = answer(second, Digest::ZERO);
     assert!(refusal.message.contains("never a version"), "{refusal}");
     let reject = world.run(&person("ann", Role::Approver), |unit, _| {
-        operations::reject(unit, second, old, "no")
+        operations::reject(unit, &operations::Reject::of(second, old, "no"))
     });
     assert_eq!(reject.unwrap_err().code, Code::Conflict);
     assert_eq!(world.approve("ann", second).unwrap(), Decided::Approved);
@@ -197,9 +193,8 @@ fn who_may_decide() {
         let (id, approval) = world.waiting(&issuer, &["mend"]);
         let seen = world.directive(id).digest;
         let asked = Approve {
-            approval,
-            seen,
             reason: Some("looks right".to_owned()),
+            ..Approve::to(approval, seen)
         };
         let got = world.run(&who, |unit, env| operations::approve(unit, env, &asked));
         assert_eq!(got.as_ref().err().map(|e| e.code), code, "{who:?}");
@@ -254,7 +249,7 @@ fn one_refusal_is_enough() {
     let bob = person("bob", Role::Approver);
     let mut reject = |why: &str| {
         world.run(&bob, |unit, _| {
-            operations::reject(unit, approval, seen, why)
+            operations::reject(unit, &operations::Reject::of(approval, seen, why))
         })
     };
     assert_eq!(reject(" ").unwrap_err().code, Code::Invalid);

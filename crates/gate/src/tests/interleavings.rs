@@ -143,13 +143,9 @@ fn make(world: &mut World, seen: &mut Seen, made: &Move) {
             };
             let seen = directive.digest;
             if let Move::Reject(_) = made {
-                return operations::reject(unit, approval, seen, "no");
+                return operations::reject(unit, &operations::Reject::of(approval, seen, "no"));
             }
-            let asked = Approve {
-                approval,
-                seen,
-                reason: None,
-            };
+            let asked = Approve::to(approval, seen);
             operations::approve(unit, env, &asked).map(drop)
         }
         Move::Block(_) => operations::block(unit, id, "not now"),

@@ -5,4 +5,5 @@ mod approvals;
 mod directives;
 mod interleavings;
 mod kill;
+mod signing;
 mod world;

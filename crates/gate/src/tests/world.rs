@@ -341,11 +341,7 @@ impl World {
             .request
             .binding
             .digest;
-        let asked = operations::Approve {
-            approval,
-            seen,
-            reason: None,
-        };
+        let asked = operations::Approve::to(approval, seen);
         self.run(&person(name, Role::Approver), |unit, env| {
             operations::approve(unit, env, &asked)
         })
@@ -372,6 +368,7 @@ impl World {
         let folds = [
             Fold::of::<Directive>(),
             Fold::of::<Approval>(),
+            Fold::of::<crate::SigningKey>(),
             Fold::of::<KillSwitch>(),
             Fold::of::<PermitRecord>(),
             Fold::of::<VerdictRecord>(),

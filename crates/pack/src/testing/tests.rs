@@ -146,11 +146,7 @@ fn what_a_person_approves_is_permitted_step_by_step_up_to_the_outside() {
                 let person = Actor::new(PrincipalKind::Human, "somebody");
                 let decided = memory.command_by(person, vec![Role::Approver], at, None, |unit| {
                     let seen = unit.get::<Directive>(id)?.digest;
-                    let approved = Approve {
-                        approval,
-                        seen,
-                        reason: None,
-                    };
+                    let approved = Approve::to(approval, seen);
                     approve(unit, &env, &approved)
                 });
                 assert!(matches!(decided.unwrap(), Decided::Approved));

@@ -10,7 +10,8 @@ use crate::lanes::Lane;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use gate::access::Permission;
-use gate::operations::{self, Approve, EditAndApprove};
+use gate::approval::Signed;
+use gate::operations::{self, Approve, EditAndApprove, Reject};
 use gate::{Approval, Contract};
 use kernel::{ApprovalId, Digest};
 use serde::Deserialize;
@@ -75,6 +76,11 @@ struct Yes {
     /// Why, if it is to be said.
     #[serde(default)]
     reason: Option<String>,
+    /// The statement with its signature, where policy demands one: see
+    /// `docs/approvals.md`.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    signed: Option<Signed>,
 }
 
 /// A no.
@@ -86,6 +92,10 @@ struct No {
     digest: Digest,
     /// Why.
     reason: String,
+    /// The statement with its signature, if it is to be signed.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    signed: Option<Signed>,
 }
 
 /// A yes to a changed contract.
@@ -116,6 +126,7 @@ async fn approve(
             approval: id,
             seen: body.digest,
             reason: body.reason.clone(),
+            signed: body.signed.clone(),
         };
         let decided = operations::approve(unit, &gated.env(), &yes)?;
         Ok(json!({"approval": id, "decision": decided_json(&decided)}))
@@ -130,7 +141,13 @@ async fn reject(
 ) -> Answer<Response> {
     let id: ApprovalId = id.parse()?;
     let done = command.on::<Approval>(id).run(&app, move |unit, body| {
-        operations::reject(unit, id, body.digest, &body.reason)?;
+        let no = Reject {
+            approval: id,
+            seen: body.digest,
+            reason: body.reason.clone(),
+            signed: body.signed.clone(),
+        };
+        operations::reject(unit, &no)?;
         Ok(json!({"approval": id, "decision": {"result": "rejected"}}))
     });
     Ok(done.await?.into_response())

@@ -21,6 +21,7 @@ mod policies;
 mod runs;
 mod sensing;
 mod sessions;
+mod signing_keys;
 mod system;
 mod tiles;
 
@@ -36,6 +37,7 @@ pub fn rows() -> Vec<Route> {
         sensing::rows(),
         directives::rows(),
         approvals::rows(),
+        signing_keys::rows(),
         runs::rows(),
         budgets::rows(),
         kill::rows(),

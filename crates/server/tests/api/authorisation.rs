@@ -4,9 +4,13 @@
 use crate::harness::{World, request};
 use axum::body::Body;
 use axum::http::{Request, header};
+use base64::Engine as _;
+use ed25519_dalek::Signer as _;
 use gate::access::Permission::{self, *};
+use gate::signing_key::{Possession, PublicKey};
 use kernel::Role::{self, *};
 use kernel::names::Name;
+use kernel::{Actor, PrincipalKind};
 use serde_json::{Value, json};
 use server::routes::{Facts, Gives, Guard, Posting, Verb};
 use std::collections::BTreeMap;
@@ -21,11 +25,12 @@ fn holders(permission: Permission) -> &'static [Role] {
         }
         PrincipalRead | PersonalOpen | KeyringRead => &[Admin, Auditor],
         PrincipalManage | KeyManage | PackLoad | LedgerSign | ArchiveRun => &[Admin],
-        KillRelease | PersonalErase | KeyringRotate => &[Admin],
+        KillRelease | PersonalErase | KeyringRotate | SigningKeyManage => &[Admin],
         SignalIngest => &[Admin, Source],
         IncidentManage | DirectiveControl | KillEngage => &[Admin, Operator],
         DirectivePropose | SessionWrite | BudgetSpend => &[Admin, Operator, Agent],
         ApprovalDecide => &[Admin, Approver],
+        SigningKeyRegister => &[Admin, Operator, Approver],
         TenantCreate => &[],
     }
 }
@@ -194,8 +199,10 @@ pub(crate) async fn things(world: &World) -> BTreeMap<&'static str, String> {
     let yes = json!({"digest": digest});
     world.post(&path, side.token(Approver), &yes).await.is(200);
     world.first("/v1/runs?status=completed", admin).await;
+    register_key(world).await;
     let mut things = BTreeMap::new();
     for noun in [
+        "signing-keys",
         "principals",
         "keys",
         "evidence",
@@ -224,6 +231,27 @@ pub(crate) async fn things(world: &World) -> BTreeMap<&'static str, String> {
     things
 }
 
+/// The approver of the member registers a key.
+async fn register_key(world: &World) {
+    let side = &world.member;
+    let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    let public = PublicKey::ed25519(key.verifying_key().as_bytes());
+    let possession = Possession {
+        key: public.id().unwrap(),
+        principal: Actor::new(PrincipalKind::Human, side.principals[&Approver]),
+        tenant: side.tenant,
+    };
+    let proof = key.sign(&possession.message().unwrap()).to_bytes();
+    let body = json!({
+        "algorithm": public.algorithm,
+        "public_key": public.public_key,
+        "name": "laptop",
+        "proof": base64::engine::general_purpose::STANDARD.encode(proof),
+    });
+    let path = "/v1/signing-keys";
+    world.post(path, side.token(Approver), &body).await.is(201);
+}
+
 /// A body that each command takes which is about a thing, a scope or a subject,
 /// with what it needs of this directive.
 pub(crate) fn body_for(facts: &Facts, directive: &Value) -> Value {
@@ -235,6 +263,9 @@ pub(crate) fn body_for(facts: &Facts, directive: &Value) -> Value {
         Some("Yes") => json!({"digest": digest}),
         Some("No") => json!({"digest": digest, "reason": "to see"}),
         Some("Changed") => json!({"digest": digest, "contract": contract}),
+        Some("RegisterKey") => json!({
+            "algorithm": "ed25519", "public_key": "", "name": "to see", "proof": "",
+        }),
         Some("Edit") => json!({"contract": contract}),
         Some("Resolve") => json!({
             "step": "look", "phase": "step", "resolution": "failed", "reason": "to see",

@@ -152,7 +152,21 @@ pub(crate) enum Key {
         #[arg(long)]
         expires_at: Option<String>,
     },
-    /// Revoke a key
+    /// Register the key that you sign decisions with; makes it if there is none
+    /// in the file
+    Register {
+        /// The file with the private half; only you may be able to read it
+        file: PathBuf,
+        /// What you call it
+        #[arg(long, default_value = "cli")]
+        name: String,
+    },
+    /// Confirm that a signing key is its person's, who told you its id
+    Confirm {
+        /// The key (`sgk_…`)
+        id: String,
+    },
+    /// Revoke an API key (`key_…`) or a signing key (`sgk_…`)
     Revoke {
         /// The key
         id: String,

@@ -1,11 +1,14 @@
 //! What people decide: approvals, directives, incidents.
 
 use super::input::json_file;
+use super::signed::Bound;
 use super::{Json, escaped, items, needed, print};
-use crate::cli::{Approve, Move};
+use crate::cli::{Approve, Move, Reject};
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::person_key::PersonKey;
 use crate::render;
+use gate::approval::Choice;
 use serde_json::{Map, Value, json};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
@@ -31,18 +34,47 @@ pub(crate) async fn approve(
     let waiting = approval(client, &approve.id).await?;
     let id = needed(&waiting, "id")?.to_owned();
     let directive = needed(&waiting, "state.request.binding.directive")?;
-    let digest = match approve.digest {
-        Some(digest) => digest,
-        None => seen(client, &waiting, directive).await?,
+    let (digest, signed) = match (&approve.key, approve.digest) {
+        (Some(file), digest) => {
+            let key = PersonKey::read(file)?;
+            let bound = Bound::read(client, &waiting).await?;
+            let digest = agreed(&bound, directive, digest)?;
+            let word = (Choice::Approve, approve.reason.clone());
+            (digest, Some(bound.sign(client, &key, word).await?))
+        }
+        (None, Some(digest)) => (digest, None),
+        (None, None) => (seen(client, &waiting, directive).await?, None),
     };
     let mut body = Map::from_iter([("digest".to_owned(), digest.into())]);
     if let Some(reason) = approve.reason {
         body.insert("reason".into(), reason.into());
     }
+    if let Some(signed) = signed {
+        body.insert("signed".into(), signed);
+    }
     let path = format!("/v1/approvals/{}/approve", escaped(&id));
     let answer = client.post(&path, &Value::Object(body)).await?;
     print(output, &answer, render::thing);
     Ok(())
+}
+
+/// Shows all that is to be signed, and asks, unless the digest of the contract
+/// was given; returns the digest of what was shown.
+#[allow(clippy::print_stderr, reason = "what the person at the terminal signs")]
+fn agreed(bound: &Bound, directive: &str, given: Option<String>) -> Result<String, Failure> {
+    let digest = bound.digest()?;
+    eprint!("{}", bound.text()?);
+    match given {
+        Some(given) if given == digest => return Ok(digest),
+        Some(given) => {
+            return Err(Failure::failed(format!(
+                "you saw version `{given}`, what would be signed is `{digest}`"
+            ))
+            .hint("nothing was signed; look at the version in force"));
+        }
+        None => ask(directive)?,
+    }
+    Ok(digest)
 }
 
 /// Shows the directive and what the gate said of it, and asks; returns the
@@ -56,13 +88,23 @@ async fn seen(client: &Client, waiting: &Value, directive: &str) -> Result<Strin
         .get(&format!("/v1/directives/{}", escaped(directive)))
         .await?;
     let digest = needed(&shown, "state.digest")?.to_owned();
+    let contract = render::at(&shown, "state.contract").unwrap_or(&Value::Null);
+    eprintln!("{}", render::thing(contract));
+    eprint!("{}", verdicts(client, waiting).await?);
+    ask(directive)?;
+    Ok(digest)
+}
+
+/// Asks the person at the terminal.
+#[allow(
+    clippy::print_stderr,
+    reason = "a question to the person at the terminal"
+)]
+fn ask(directive: &str) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::usage("approving needs the digest of what you saw")
             .hint(format!("`writ show {directive}`, then give --digest")));
     }
-    let contract = render::at(&shown, "state.contract").unwrap_or(&Value::Null);
-    eprintln!("{}", render::thing(contract));
-    eprint!("{}", verdicts(client, waiting).await?);
     eprint!("approve exactly this? type yes: ");
     let mut answer = String::new();
     std::io::stderr()
@@ -70,7 +112,7 @@ async fn seen(client: &Client, waiting: &Value, directive: &str) -> Result<Strin
         .and_then(|()| std::io::stdin().lock().read_line(&mut answer))
         .map_err(|e| Failure::failed(format!("no answer: {e}")))?;
     if answer.trim() == "yes" {
-        Ok(digest)
+        Ok(())
     } else {
         Err(Failure::failed("not approved"))
     }
@@ -107,16 +149,18 @@ async fn verdicts(client: &Client, waiting: &Value) -> Result<String, Failure> {
     Ok(lines)
 }
 
-pub(crate) async fn reject(
-    client: &Client,
-    output: Json,
-    id: &str,
-    reason: &str,
-) -> Result<(), Failure> {
-    let waiting = approval(client, id).await?;
+pub(crate) async fn reject(client: &Client, output: Json, reject: Reject) -> Result<(), Failure> {
+    let Reject { id, reason, key } = reject;
+    let waiting = approval(client, &id).await?;
     let path = format!("/v1/approvals/{}/reject", escaped(needed(&waiting, "id")?));
     let digest = needed(&waiting, "state.request.binding.digest")?;
-    let body = json!({"digest": digest, "reason": reason});
+    let mut body = json!({"digest": digest, "reason": reason});
+    if let Some(file) = key {
+        let key = PersonKey::read(&file)?;
+        let bound = Bound::read(client, &waiting).await?;
+        let word = (Choice::Reject, Some(reason));
+        body["signed"] = bound.sign(client, &key, word).await?;
+    }
     let answer = client.post(&path, &body).await?;
     print(output, &answer, render::thing);
     Ok(())

@@ -1,6 +1,7 @@
 //! One file per group of commands; each speaks to the API, or, where it says
 //! so, to a data directory.
 
+pub(crate) mod approval;
 pub(crate) mod archive;
 pub(crate) mod backup;
 pub(crate) mod budget;
@@ -18,6 +19,7 @@ pub(crate) mod policy;
 pub(crate) mod prove;
 pub(crate) mod read;
 pub(crate) mod session;
+pub(crate) mod signed;
 
 use crate::failure::Failure;
 use crate::render;

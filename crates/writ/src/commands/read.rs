@@ -75,6 +75,15 @@ fn listing(noun: Noun) -> (&'static str, &'static [(&'static str, &'static str)]
                 ("expires", "state.request.expires_at"),
             ],
         ),
+        Noun::SigningKeys => (
+            "signing-keys",
+            &[
+                ("id", "id"),
+                ("status", "status"),
+                ("whose", "state.owner"),
+                ("name", "state.registered.name"),
+            ],
+        ),
         Noun::Runs => (
             "runs",
             &[
@@ -143,7 +152,7 @@ pub(crate) async fn list(client: &Client, output: Json, list: List) -> Result<()
 
 /// Where a thing with this id is found.
 fn resource(id: &str) -> Option<&'static str> {
-    const PLACES: [(&str, &str); 15] = [
+    const PLACES: [(&str, &str); 16] = [
         ("inc_", "incidents"),
         ("cnd_", "candidates"),
         ("det_", "detections"),
@@ -152,6 +161,7 @@ fn resource(id: &str) -> Option<&'static str> {
         ("snp_", "snapshots"),
         ("dir_", "directives"),
         ("apr_", "approvals"),
+        ("sgk_", "signing-keys"),
         ("run_", "runs"),
         ("vrd_", "verdicts"),
         ("rsv_", "reservations"),

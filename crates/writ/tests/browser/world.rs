@@ -23,7 +23,13 @@ pub(crate) struct World {
 impl World {
     /// Starts it and lets the service fail, until something waits for a
     /// person.
+    #[allow(dead_code, reason = "not every test binary wants the pack as it is")]
     pub(crate) async fn with_an_incident() -> Self {
+        Self::with_an_incident_in(|_| ()).await
+    }
+
+    /// The same with its pack changed beforehand.
+    pub(crate) async fn with_an_incident_in(change: impl FnOnce(&Path)) -> Self {
         let data = tempfile::tempdir().expect("a directory");
         let (patient, mended_at) = started(&["patient", "--listen", "127.0.0.1:0"]);
         let host = mended_at.trim_start_matches("http://").to_owned();
@@ -31,6 +37,7 @@ impl World {
         let ledger_path = ledger.to_str().expect("a plain path");
         let pack = data.path().join("pack");
         copied(&recorded_pack(), &pack, &host);
+        change(&pack);
         let pack_path = pack.to_str().expect("a plain path");
         let (writ, told) = started(&[
             "--json",

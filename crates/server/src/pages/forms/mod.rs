@@ -18,7 +18,7 @@ use act::run::{Phase, Resolution};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use gate::operations::{self, Approve, Decided};
+use gate::operations::{self, Approve, Decided, Reject};
 use gate::{Approval, Directive};
 use kernel::{ApprovalId, Digest, DirectiveId, Refusal, RunId, Unit};
 use serde::Deserialize;
@@ -100,11 +100,9 @@ pub(crate) async fn approve(
             gate.still(unit)?;
             let env = gate.env();
             about(unit, approval, directive)?;
-            let reason = reason.clone();
             let asked = Approve {
-                approval,
-                seen,
-                reason,
+                reason: reason.clone(),
+                ..Approve::to(approval, seen)
             };
             operations::approve(unit, &env, &asked)
         })
@@ -136,7 +134,7 @@ pub(crate) async fn reject(
     app.ledger()
         .run(app.ctx(&form.caller, trace), move |unit| {
             about(unit, approval, directive)?;
-            operations::reject(unit, approval, seen, reason.trim())
+            operations::reject(unit, &Reject::of(approval, seen, reason.trim()))
         })
         .await?;
     back("directives", &id, Flash::Rejected)

@@ -133,6 +133,7 @@ fn approval_view(names: &Names, id: String, approval: &Approval) -> ApprovalView
         by: names.who(&vote.by),
         at: vote.at,
         reason: vote.reason.clone(),
+        key: vote.signed.as_ref().map(|s| s.statement.key.to_string()),
     });
     ApprovalView {
         id,
@@ -151,6 +152,7 @@ fn approval_view(names: &Names, id: String, approval: &Approval) -> ApprovalView
         expires_at: request.expires_at,
         decided_at: approval.decided_at,
         reason: approval.reason.clone(),
+        signed: request.signed,
     }
 }
 

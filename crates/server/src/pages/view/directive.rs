@@ -67,6 +67,8 @@ pub struct VoteView {
     pub at: Timestamp,
     /// Why.
     pub reason: Option<String>,
+    /// The key that they signed it with, where they did.
+    pub key: Option<String>,
 }
 
 /// The approval that is pending or in force.
@@ -92,6 +94,8 @@ pub struct ApprovalView {
     pub decided_at: Option<Timestamp>,
     /// Why it ended.
     pub reason: Option<String>,
+    /// Whether a yes must be signed with the person's own key.
+    pub signed: bool,
 }
 
 /// What the viewer may do here.
@@ -267,7 +271,7 @@ fn decide(frame: &Frame, view: &DirectiveView) -> Markup {
             p { a.button.primary #run-link href={ "/runs/" (text::segment(run)) } { "See the run" } }
         }
         @match (&view.decision, &view.approval) {
-            (Decision::Open, Some(approval)) => (decision_forms(frame, view, &approval.id)),
+            (Decision::Open, Some(approval)) => (decision_forms(frame, view, approval)),
             (Decision::Closed(why), _) => p.closed { (text::prose(why)) },
             (Decision::Open, None) => p.closed { "Nobody is asked to decide." },
         }
@@ -311,7 +315,8 @@ fn approval_facts(now: Timestamp, approval: &ApprovalView) -> Markup {
         }
         @for vote in &approval.votes {
             p.vote { span.sign aria-hidden="true" { "✓ " } (part::actor(&vote.by)) " " (part::brief_time(now, vote.at))
-                @if let Some(reason) = &vote.reason { ": " (text::prose(reason)) } }
+                @if let Some(reason) = &vote.reason { ": " (text::prose(reason)) }
+                @if let Some(key) = &vote.key { br; span.hint { "signed with " (part::id_text(key)) } } }
         }
         @if pending && !approval.barred.is_empty() {
             p.hint { "May not approve, having written it: "
@@ -320,19 +325,24 @@ fn approval_facts(now: Timestamp, approval: &ApprovalView) -> Markup {
     }
 }
 
-fn decision_forms(frame: &Frame, view: &DirectiveView, approval: &str) -> Markup {
+fn decision_forms(frame: &Frame, view: &DirectiveView, approval: &ApprovalView) -> Markup {
     let base = format!("/directives/{}", text::segment(&view.id));
     let shown = html! {
-        input type="hidden" name="approval" value=(approval);
+        input type="hidden" name="approval" value=(approval.id);
         input type="hidden" name="seen" value=(view.digest);
     };
     html! {
         div.bound data-bound=(view.digest) {
-            (part::form(frame, &format!("{base}/approve"), "approve", html! {
-                (shown)
-                (part::reason_field("approve-reason", "Note", Need::Optional))
-                button.primary.good type="submit" { "Approve" }
-            }))
+            @if approval.signed {
+                p #must-sign { "A yes to this is signed with your own key, so that nobody can say it for you:" }
+                pre.command { "writ approve " (approval.id) " --key FILE" }
+            } @else {
+                (part::form(frame, &format!("{base}/approve"), "approve", html! {
+                    (shown)
+                    (part::reason_field("approve-reason", "Note", Need::Optional))
+                    button.primary.good type="submit" { "Approve" }
+                }))
+            }
             (part::form(frame, &format!("{base}/reject"), "reject", html! {
                 (shown)
                 (part::reason_field("reject-reason", "Why not", Need::Required))
