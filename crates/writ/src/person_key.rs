@@ -99,7 +99,8 @@ mod tests {
         assert_eq!(mode, 0o600);
         let again = PersonKey::read_or_make(&file).unwrap();
         assert_eq!(made.id().unwrap(), again.id().unwrap());
-        assert!(again.public().verifies(b"word", &made.sign(b"word")));
+        let word = made.sign(b"word");
+        again.public().verify(b"word", &word, None).unwrap();
 
         let readable = std::fs::Permissions::from_mode(0o640);
         std::fs::set_permissions(&file, readable).unwrap();

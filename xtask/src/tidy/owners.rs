@@ -16,6 +16,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["connect", "writ"]),
     ("getrandom", &["connect"]),
     ("ed25519-dalek", &["ledger", "gate", "server", "writ"]),
+    ("p256", &["gate"]),
     ("chacha20poly1305", &["connect"]),
 ];
 

@@ -4,7 +4,7 @@
 //! server, and no other decision can be made of it.
 
 use super::Requested;
-use crate::signing_key::{PublicKey, SigningKey, tagged};
+use crate::signing_key::{Assertion, PublicKey, SigningKey, tagged};
 use kernel::{
     Actor, ApprovalId, Digest, DirectiveId, Refusal, SigningKeyId, SnapshotId, Span, TenantId,
     Timestamp, VerdictId,
@@ -71,8 +71,12 @@ pub struct Statement {
 pub struct Signed {
     /// What was said.
     pub statement: Statement,
-    /// The signature over [`Statement::message`], in base64.
+    /// The signature over [`Statement::message`], in base64; of a passkey over
+    /// what its authenticator made of it.
     pub signature: String,
+    /// What the authenticator signed, when the key is a passkey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passkey: Option<Assertion>,
 }
 
 /// The digest of what a person is shown: SHA-256 over `writ.shown.v1`, a line
@@ -222,12 +226,12 @@ impl Signed {
                 said.key
             )));
         }
-        match key.verifies(&said.message()?, &self.signature) {
-            true => Ok(()),
-            false => Err(Refusal::integrity(format!(
-                "the signature is not by the key `{id}`, or not over this statement"
-            ))),
-        }
+        key.verify(&said.message()?, &self.signature, self.passkey.as_ref())
+            .map_err(|fault| {
+                Refusal::integrity(format!(
+                    "the signature is not by the key `{id}`, or not over this statement: {fault}"
+                ))
+            })
     }
 
     /// Why a statement comes at the wrong time; `None` when it does not.

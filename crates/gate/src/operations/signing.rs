@@ -3,7 +3,7 @@
 
 use crate::Approval;
 use crate::approval::{Choice, Signed, Vote, Word};
-use crate::signing_key::SigningKey;
+use crate::signing_key::{self, SigningKey};
 use kernel::{Refusal, Unit};
 
 const HINT: &str = "sign what you see, with a key that was registered and confirmed: \
@@ -44,7 +44,10 @@ pub(super) fn signed(
     let fault = signed
         .fault(&approval.request, &word, &key)
         .or_else(|| signed.untimely(&approval.request, ctx.now));
-    fault.map_or(Ok(()), |fault| Err(refused(fault)))
+    match fault {
+        Some(fault) => Err(refused(fault)),
+        None => signing_key::count(unit, said.key, signed.passkey.as_ref()),
+    }
 }
 
 /// Why votes of an approval do not count any more; empty when all do. Each

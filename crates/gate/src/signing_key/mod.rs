@@ -6,10 +6,13 @@
 
 pub mod lifecycle;
 mod operations;
+mod passkey;
 mod public;
 
 pub use lifecycle::{LIFECYCLE, Status, Trigger};
+pub(crate) use operations::count;
 pub use operations::{Registration, confirm, register, revoke};
+pub use passkey::{Assertion, Passkey};
 pub use public::{Algorithm, PublicKey};
 
 use kernel::names::Name;
@@ -61,6 +64,9 @@ pub struct Registered {
     pub name: String,
     /// Its signature over the [`Possession`], in base64.
     pub proof: String,
+    /// What its authenticator signed, when it is a passkey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assertion: Option<Assertion>,
 }
 
 /// A second person confirmed it.
@@ -69,6 +75,14 @@ pub struct Registered {
 pub struct Confirmed {
     /// Whose key it is.
     pub owner: Actor,
+}
+
+/// A passkey signed, and its authenticator counts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counted {
+    /// How often it says that it has signed.
+    pub counter: u32,
 }
 
 /// It was taken back.
@@ -86,6 +100,8 @@ kernel::events! {
         Registered(Registered) = "signing_key.registered" in System,
         /// A second person confirmed it.
         Confirmed(Confirmed) = "signing_key.confirmed" in System,
+        /// A passkey signed, and its authenticator counts.
+        Counted(Counted) = "signing_key.counted" in System,
         /// It was taken back.
         Revoked(Revoked) = "signing_key.revoked" in System,
     }
@@ -119,8 +135,16 @@ pub struct SigningKey {
     pub revoked: Option<Hand>,
     /// Why.
     pub reason: Option<String>,
+    /// How often its authenticator last said that it has signed; 0 when it does
+    /// not count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub counter: u32,
     /// The latest entry of the stream.
     pub entry: EntryId,
+}
+
+fn is_zero(counter: &u32) -> bool {
+    *counter == 0
 }
 
 impl Aggregate for SigningKey {
@@ -146,8 +170,17 @@ impl Aggregate for SigningKey {
                     confirmed: None,
                     revoked: None,
                     reason: None,
+                    counter: 0,
                     entry: stamp.entry,
                 });
+            }
+            (Some(mut state), SigningKeyEvent::Counted(counted)) => {
+                if counted.counter <= state.counter {
+                    return Err(Impossible::new("a counter that does not count up"));
+                }
+                state.counter = counted.counter;
+                state.entry = stamp.entry;
+                return Ok(state);
             }
             (Some(state), SigningKeyEvent::Confirmed(_) | SigningKeyEvent::Revoked(_)) => state,
             _ => {

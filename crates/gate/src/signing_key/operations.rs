@@ -1,8 +1,8 @@
 //! Registering, confirming and revoking signing keys.
 
 use super::{
-    Confirmed, LIFECYCLE, Possession, PublicKey, Registered, Revoked, SigningKey, SigningKeyEvent,
-    Status, Trigger,
+    Assertion, Confirmed, Counted, LIFECYCLE, Possession, PublicKey, Registered, Revoked,
+    SigningKey, SigningKeyEvent, Status, Trigger,
 };
 use crate::contract::bounded;
 use kernel::{PrincipalKind, Refusal, Role, SigningKeyId, Unit};
@@ -16,6 +16,8 @@ pub struct Registration {
     pub name: String,
     /// Its signature over the [`Possession`], in base64.
     pub proof: String,
+    /// What its authenticator signed, when it is a passkey.
+    pub assertion: Option<Assertion>,
 }
 
 fn person(unit: &Unit<'_>, what: &str) -> Result<(), Refusal> {
@@ -47,21 +49,53 @@ pub fn register(unit: &mut Unit<'_>, asked: &Registration) -> Result<SigningKeyI
         principal: unit.ctx().actor.clone(),
         tenant: unit.ctx().tenant,
     };
-    if !asked.public.verifies(&possession.message()?, &asked.proof) {
-        return Err(
-            Refusal::invalid("is not this key's signature over key, principal and tenant")
-                .hint("sign as yourself, with the private half of the key that you register")
-                .at("proof"),
-        );
-    }
+    let message = possession.message()?;
+    asked
+        .public
+        .verify(&message, &asked.proof, asked.assertion.as_ref())
+        .map_err(|fault| {
+            Refusal::invalid(format!(
+                "is not this key's over key, principal and tenant: {fault}"
+            ))
+            .hint("sign as yourself, with the private half of the key that you register")
+            .at("proof")
+        })?;
     let registered = Registered {
         key,
         public: asked.public.clone(),
         name: asked.name.trim().to_owned(),
         proof: asked.proof.clone(),
+        assertion: asked.assertion.clone(),
     };
     unit.record::<SigningKey>(key, SigningKeyEvent::Registered(registered))?;
+    count(unit, key, asked.assertion.as_ref())?;
     Ok(key)
+}
+
+/// Records how often an authenticator says that it has signed. One that does
+/// not say more than before was copied, and one of the copies signed.
+pub(crate) fn count(
+    unit: &mut Unit<'_>,
+    key: SigningKeyId,
+    assertion: Option<&Assertion>,
+) -> Result<(), Refusal> {
+    let Some(assertion) = assertion else {
+        return Ok(());
+    };
+    let counter = assertion.counter()?;
+    let before = unit.get::<SigningKey>(key)?.counter;
+    if counter == 0 && before == 0 {
+        return Ok(());
+    }
+    if counter <= before {
+        return Err(Refusal::forbidden(format!(
+            "the passkey's counter is {counter} and was {before} before: it was copied, or this \
+             signature is an old one"
+        ))
+        .hint("revoke the key and register another one"));
+    }
+    unit.record::<SigningKey>(key, SigningKeyEvent::Counted(Counted { counter }))?;
+    Ok(())
 }
 
 /// Confirms that a key is its person's; from here on it counts.

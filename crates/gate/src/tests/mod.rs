@@ -5,5 +5,6 @@ mod approvals;
 mod directives;
 mod interleavings;
 mod kill;
+mod passkeys;
 mod signing;
 mod world;

@@ -15,7 +15,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 const RUN: RunId = RunId(Uuid::from_u128(5));
-const TENANT: TenantId = TenantId(Uuid::from_u128(9));
+pub(super) const TENANT: TenantId = TenantId(Uuid::from_u128(9));
 
 /// A person with the private half of a key.
 struct Holder {
@@ -49,6 +49,7 @@ impl Holder {
             public: self.public(),
             name: "laptop".to_owned(),
             proof: self.over(&possession.message().unwrap()),
+            assertion: None,
         }
     }
     /// Registers the key, confirmed by someone else.
@@ -84,6 +85,7 @@ impl Holder {
         Signed {
             signature: self.over(&statement.message().unwrap()),
             statement,
+            passkey: None,
         }
     }
     fn revokes(&self, world: &mut World) {
@@ -97,7 +99,7 @@ impl Holder {
 }
 
 /// A world whose policy demands signatures of what mends.
-fn demanding() -> World {
+pub(super) fn demanding() -> World {
     let mut world = World::new();
     let mut changed = source();
     changed["approvals"]["signatures"] = json!({"action_classes": ["internal_mutation"]});
@@ -105,11 +107,11 @@ fn demanding() -> World {
     world
 }
 
-fn waiting(world: &mut World) -> ApprovalId {
+pub(super) fn waiting(world: &mut World) -> ApprovalId {
     world.waiting(&agent("scout"), &["mend"]).1
 }
 
-fn vote(
+pub(super) fn vote(
     world: &mut World,
     who: &Who,
     approval: ApprovalId,

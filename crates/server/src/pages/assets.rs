@@ -8,6 +8,7 @@ use kernel::Digest;
 
 const STYLE: &str = include_str!("../../static/app.css");
 const SCRIPT: &str = include_str!("../../static/app.js");
+const PASSKEY: &str = include_str!("../../static/passkey.js");
 const ICON: &str = include_str!("../../static/icon.svg");
 
 pub(super) fn rows() -> Vec<Route> {
@@ -26,6 +27,9 @@ pub(super) fn rows() -> Vec<Route> {
         }),
         file("/static/app.js", "the script of the pages", |h| {
             answer(&h, SCRIPT, "text/javascript; charset=utf-8")
+        }),
+        file("/static/passkey.js", "the script of passkeys", |h| {
+            answer(&h, PASSKEY, "text/javascript; charset=utf-8")
         }),
         file("/static/icon.svg", "the icon", |h| {
             answer(&h, ICON, "image/svg+xml")

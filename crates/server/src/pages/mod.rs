@@ -183,6 +183,12 @@ fn reading() -> Vec<Route> {
         )
         .parameters(&LISTING)
         .lane(Lane::Urgent),
+        page(
+            "/signing-keys",
+            own(Permission::ApprovalRead),
+            "what people sign their decisions with",
+            load::signing_keys,
+        ),
         page("/runs", own(Permission::RunRead), "runs", load::runs).parameters(&LISTING),
         page("/runs/{id}", own(Permission::RunRead), "one run", load::run),
         page(
@@ -253,6 +259,18 @@ fn deciding() -> Vec<Route> {
             forms::reject,
         )
         .lane(Lane::Urgent),
+        form(
+            "/signing-keys/{id}/confirm",
+            own(Permission::SigningKeyManage),
+            "confirm whose a signing key is",
+            forms::signing_keys::confirm,
+        ),
+        form(
+            "/signing-keys/{id}/revoke",
+            own(Permission::SigningKeyRegister),
+            "take a signing key back",
+            forms::signing_keys::revoke,
+        ),
         form(
             "/directives/{id}/retry",
             control,

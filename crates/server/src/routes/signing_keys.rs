@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use gate::SigningKey;
 use gate::access::Permission;
-use gate::signing_key::{self, Algorithm, PublicKey, Registration};
+use gate::signing_key::{self, Algorithm, Assertion, Passkey, PublicKey, Registration};
 use kernel::SigningKeyId;
 use serde::Deserialize;
 use serde_json::json;
@@ -74,7 +74,7 @@ mod stored {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RegisterKey {
-    /// `ed25519`.
+    /// `ed25519`, `passkey-es256` or `passkey-ed25519`.
     #[schema(value_type = String)]
     algorithm: Algorithm,
     /// The public half in base64.
@@ -84,6 +84,14 @@ struct RegisterKey {
     /// The key's signature over key, principal and tenant: see
     /// `docs/approvals.md`.
     proof: String,
+    /// Credential and origin, when it is a passkey.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    passkey: Option<Passkey>,
+    /// What its authenticator signed, when it is a passkey.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    assertion: Option<Assertion>,
 }
 
 async fn register(State(app): State<App>, command: Command<RegisterKey>) -> Answer<Response> {
@@ -92,9 +100,11 @@ async fn register(State(app): State<App>, command: Command<RegisterKey>) -> Answ
             public: PublicKey {
                 algorithm: body.algorithm,
                 public_key: body.public_key.clone(),
+                passkey: body.passkey.clone(),
             },
             name: body.name.clone(),
             proof: body.proof.clone(),
+            assertion: body.assertion.clone(),
         };
         let id = signing_key::register(unit, &asked)?;
         Ok(json!({"id": id, "status": "registered"}))

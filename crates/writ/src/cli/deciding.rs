@@ -38,8 +38,8 @@ pub(crate) enum Approval {
         /// A signed statement, an approval (`writ --json show apr_…`) or a
         /// bundle of the ledger; `-` for standard input
         file: PathBuf,
-        /// The person's public key, `ed25519:BASE64`, as you got it from them;
-        /// may be given several times
+        /// The person's public key, `ed25519:BASE64` or that of a passkey, as you
+        /// got it from them; may be given several times
         #[arg(long = "key", value_name = "KEY", required = true)]
         keys: Vec<String>,
     },

@@ -134,6 +134,7 @@ impl Bound {
         let signed = Signed {
             statement,
             signature,
+            passkey: None,
         };
         serde_json::to_value(&signed)
             .map_err(|e| Failure::failed(format!("the statement cannot be sent: {e}")))

@@ -108,6 +108,18 @@ impl Browser {
         browser
     }
 
+    /// Plugs in an authenticator that knows its person.
+    pub(crate) async fn authenticator(&self) {
+        self.devtools("WebAuthn.enable", json!({})).await;
+        let options = json!({"options": {
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
+            "hasUserVerification": true, "isUserVerified": true,
+            "automaticPresenceSimulation": true,
+        }});
+        self.devtools("WebAuthn.addVirtualAuthenticator", options)
+            .await;
+    }
+
     async fn devtools(&self, command: &str, parameters: Value) {
         let body = json!({"cmd": command, "params": parameters});
         let posted = self

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod driver;
+mod passkeys;
 mod world;
 
 use driver::{Browser, Scripts};

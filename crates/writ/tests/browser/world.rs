@@ -97,6 +97,21 @@ impl World {
         panic!("nothing waits for a person");
     }
 
+    /// What the API says to a command of this token.
+    #[allow(dead_code, reason = "not every test binary sends commands")]
+    pub(crate) async fn post(&self, path: &str, token: &str, body: &Value) -> Value {
+        let answer = Self::client()
+            .post(format!("{}{path}", self.url))
+            .bearer_auth(token)
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .expect("writ answers");
+        let text = answer.text().await.expect("a body");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
     /// What the API says.
     pub(crate) async fn get(&self, path: &str) -> Value {
         let answer = Self::client()

@@ -4,6 +4,7 @@
 
 pub(super) mod edit;
 mod kill;
+pub(super) mod signing_keys;
 
 pub(super) use kill::{confirm_release, drill, engage, request_release};
 
@@ -18,6 +19,7 @@ use act::run::{Phase, Resolution};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
+use gate::approval::Signed;
 use gate::operations::{self, Approve, Decided, Reject};
 use gate::{Approval, Directive};
 use kernel::{ApprovalId, Digest, DirectiveId, Refusal, RunId, Unit};
@@ -34,6 +36,21 @@ pub(crate) struct Decision {
     /// Why.
     #[serde(default)]
     pub(crate) reason: String,
+    /// The statement with its signature in JSON, where a passkey signed it.
+    #[serde(default)]
+    pub(crate) signed: String,
+}
+
+impl Decision {
+    /// What was signed, where something was.
+    fn signed(&self) -> Result<Option<Signed>, Refusal> {
+        if self.signed.is_empty() {
+            return Ok(None);
+        }
+        let found = kernel::json::parse_as(self.signed.as_bytes());
+        let wrong = |e| Refusal::invalid(format!("what was signed: {e}"));
+        found.map(Some).map_err(wrong)
+    }
 }
 
 /// A reason alone.
@@ -88,10 +105,12 @@ pub(crate) async fn approve(
 ) -> Answer<Response> {
     let directive: DirectiveId = id.parse()?;
     let gate = Gated::of(&app, &form.caller).await?;
+    let signed = form.fields.signed()?;
     let Decision {
         approval,
         seen,
         reason,
+        ..
     } = form.fields;
     let reason = written(&reason);
     let done = app
@@ -102,6 +121,7 @@ pub(crate) async fn approve(
             about(unit, approval, directive)?;
             let asked = Approve {
                 reason: reason.clone(),
+                signed: signed.clone(),
                 ..Approve::to(approval, seen)
             };
             operations::approve(unit, &env, &asked)
@@ -130,6 +150,7 @@ pub(crate) async fn reject(
         approval,
         seen,
         reason,
+        ..
     } = form.fields;
     app.ledger()
         .run(app.ctx(&form.caller, trace), move |unit| {

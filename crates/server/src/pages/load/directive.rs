@@ -8,8 +8,8 @@ use crate::http::Place;
 use crate::http::problem::Answer;
 use crate::pages::view::Section;
 use crate::pages::view::directive::{
-    Act, ApprovalView, Decision, DirectiveView, MoveView, RevisionView, StepView, VoteView,
-    directive_page,
+    Act, ApprovalView, Decision, DirectiveView, MoveView, PasskeyView, RevisionView, SigningView,
+    StepView, VoteView, directive_page,
 };
 use crate::pages::view::evidence::EvidenceRef;
 use crate::pages::view::gate::{BudgetLine, CheckView, StopView, VerdictView};
@@ -18,9 +18,14 @@ use crate::pages::visit::{Visit, shown};
 use ::act::Run;
 use axum::response::Response;
 use gate::access::Permission;
+use gate::approval::{Choice, Statement, Word};
 use gate::budget::Line;
 use gate::directive::Status;
-use gate::{Approval, ChokePoint, CostClass, Directive, Grounding, KillSwitch, VerdictRecord};
+use gate::signing_key::Status as KeyStatus;
+use gate::{
+    Approval, ChokePoint, CostClass, Directive, Grounding, KillSwitch, SigningKey, VerdictRecord,
+};
+use kernel::names::Name as _;
 use kernel::{DirectiveId, PrincipalKind, Snapshot, limits};
 use ledger::DocumentQuery;
 use serde_json::Value;
@@ -127,7 +132,12 @@ fn evidence_ref(grounding: &Grounding, snapshot: Option<&Snapshot>) -> EvidenceR
     }
 }
 
-fn approval_view(names: &Names, id: String, approval: &Approval) -> ApprovalView {
+fn approval_view(
+    names: &Names,
+    id: String,
+    approval: &Approval,
+    signed: Option<SigningView>,
+) -> ApprovalView {
     let request = &approval.request;
     let votes = approval.votes.iter().map(|vote| VoteView {
         by: names.who(&vote.by),
@@ -152,7 +162,7 @@ fn approval_view(names: &Names, id: String, approval: &Approval) -> ApprovalView
         expires_at: request.expires_at,
         decided_at: approval.decided_at,
         reason: approval.reason.clone(),
-        signed: request.signed,
+        signed,
     }
 }
 
@@ -284,6 +294,10 @@ pub(crate) async fn directive(visit: Visit, Place(id): Place<String>) -> Answer<
             Some(why) => Decision::Closed(format!("Nothing to decide for you: {why}.")),
         },
     };
+    let signing = match &approval {
+        Some((_, approval)) if approval.request.signed => Some(signing(&visit, approval).await?),
+        _ => None,
+    };
     let mut view = DirectiveView {
         id,
         objective: contract.objective.clone(),
@@ -317,7 +331,7 @@ pub(crate) async fn directive(visit: Visit, Place(id): Place<String>) -> Answer<
         verdicts: others,
         stopped: stops(&names, switch.as_ref(), &directive),
         snapshot: snapshot.map(|s| snapshot_view(snapshot_id, &s)),
-        approval: approval.map(|(id, a)| approval_view(&names, id, &a)),
+        approval: approval.map(|(id, a)| approval_view(&names, id, &a, signing)),
         decision,
         acts: acts(&visit, &directive),
         replaced: directive
@@ -346,6 +360,35 @@ pub(crate) async fn directive(visit: Visit, Place(id): Place<String>) -> Answer<
     tell_all_fates(&visit, &mut view).await?;
     let frame = visit.frame(Section::Directives).await?;
     shown(directive_page(&frame, &view))
+}
+
+/// What the visitor would sign to agree, and with which of their passkeys.
+async fn signing(visit: &Visit, approval: &Approval) -> Answer<SigningView> {
+    let own = visit.caller.actor();
+    let active = in_status(&[KeyStatus::Active.name()], limits::PAGE_ROWS_MAX);
+    let keys = visit.list::<SigningKey>(active).await?;
+    let mut view = SigningView::default();
+    for (id, key) in keys.into_iter().filter(|(_, key)| key.owner == *own) {
+        let Some(passkey) = key.registered.public.passkey else {
+            continue;
+        };
+        let word = Word {
+            tenant: visit.caller.tenant(),
+            decision: Choice::Approve,
+            reason: None,
+            principal: own.clone(),
+            key: key.registered.key,
+            made_at: visit.now,
+        };
+        let statement = Statement::of(&approval.request, word);
+        view.statement = kernel::json::canonical(&statement).map_err(kernel::Refusal::from)?;
+        view.passkeys.push(PasskeyView {
+            id,
+            name: key.registered.name,
+            credential: passkey.credential,
+        });
+    }
+    Ok(view)
 }
 
 /// Says wherever a value stands sealed what has become of it.

@@ -16,6 +16,7 @@ mod overview;
 mod packs;
 mod people;
 mod run;
+mod signing_keys;
 mod why;
 
 pub(super) use budgets::budgets;
@@ -30,4 +31,5 @@ pub(super) use overview::overview;
 pub(super) use packs::packs;
 pub(super) use people::principals;
 pub(super) use run::run;
+pub(super) use signing_keys::signing_keys;
 pub(super) use why::why;

@@ -95,7 +95,27 @@ pub struct ApprovalView {
     /// Why it ended.
     pub reason: Option<String>,
     /// Whether a yes must be signed with the person's own key.
-    pub signed: bool,
+    pub signed: Option<SigningView>,
+}
+
+/// A passkey of the viewer's.
+#[derive(Clone, Debug)]
+pub struct PasskeyView {
+    /// The key's id.
+    pub id: String,
+    /// What they call it.
+    pub name: String,
+    /// The credential.
+    pub credential: String,
+}
+
+/// What the viewer would sign, and with what.
+#[derive(Clone, Debug, Default)]
+pub struct SigningView {
+    /// The statement in JSON, but for the key, the reason and the time.
+    pub statement: String,
+    /// The viewer's passkeys that count.
+    pub passkeys: Vec<PasskeyView>,
 }
 
 /// What the viewer may do here.
@@ -333,9 +353,8 @@ fn decision_forms(frame: &Frame, view: &DirectiveView, approval: &ApprovalView) 
     };
     html! {
         div.bound data-bound=(view.digest) {
-            @if approval.signed {
-                p #must-sign { "A yes to this is signed with your own key, so that nobody can say it for you:" }
-                pre.command { "writ approve " (approval.id) " --key FILE" }
+            @if let Some(signing) = &approval.signed {
+                (sign(frame, &base, approval, signing, &shown))
             } @else {
                 (part::form(frame, &format!("{base}/approve"), "approve", html! {
                     (shown)
@@ -350,6 +369,44 @@ fn decision_forms(frame: &Frame, view: &DirectiveView, approval: &ApprovalView) 
             }))
             p.hint { "You decide on version " (view.revision) ", digest " (part::id_text(&view.digest))
                 ". If it, or what the gate said of it, changes before you press, your decision is refused." }
+        }
+    }
+}
+
+/// A yes that is signed: with a passkey here, or with a key at the command line.
+fn sign(
+    frame: &Frame,
+    base: &str,
+    approval: &ApprovalView,
+    signing: &SigningView,
+    shown: &Markup,
+) -> Markup {
+    html! {
+        p #must-sign { "A yes to this is signed with your own key, so that nobody can say it for you." }
+        @if signing.passkeys.is_empty() {
+            p.hint { "You have no passkey that counts here: " a href="/signing-keys" { "register one" } ", and have it confirmed." }
+        } @else {
+            form.approve method="post" action={ (base) "/approve" } data-passkey="sign" data-statement=(signing.statement) {
+                input type="hidden" name="csrf" value=(frame.csrf());
+                (shown)
+                input type="hidden" name="signed" value="";
+                div.field hidden[signing.passkeys.len() == 1] {
+                    label for="passkey" { "Passkey" }
+                    select #passkey data-keys {
+                        @for key in &signing.passkeys {
+                            option value=(key.id) data-credential=(key.credential) { (text::plain(&key.name)) }
+                        }
+                    }
+                }
+                (part::reason_field("approve-reason", "Note", Need::Optional))
+                button.primary.good type="submit" { "Sign and approve" }
+                p.fault role="alert" hidden {}
+            }
+            script src="/static/passkey.js" defer {}
+        }
+        details {
+            summary { "At the command line" }
+            pre { "writ approve " (text::plain(&approval.id)) " --key FILE" }
         }
     }
 }

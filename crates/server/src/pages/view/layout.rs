@@ -101,6 +101,12 @@ kernel::names! {
         Moved = "moved",
         /// The kill switch was engaged.
         Engaged = "engaged",
+        /// A signing key was registered.
+        KeyRegistered = "key_registered",
+        /// A signing key was confirmed.
+        KeyConfirmed = "key_confirmed",
+        /// A signing key was revoked.
+        KeyRevoked = "key_revoked",
         /// The release of a kill switch was asked for.
         ReleaseAsked = "release_asked",
         /// A kill switch was released.
@@ -126,6 +132,11 @@ impl Flash {
             Self::Decided => "Your decision on the unknown result is recorded.",
             Self::Moved => "The incident was moved.",
             Self::Engaged => "The kill switch is engaged. No step within its scope starts.",
+            Self::KeyRegistered => {
+                "Your key is registered. Tell another admin its id, so that they confirm it."
+            }
+            Self::KeyConfirmed => "The key is confirmed. What it signs counts.",
+            Self::KeyRevoked => "The key is revoked. Nothing that it signed counts.",
             Self::ReleaseAsked => "Release asked for. A second person must confirm it.",
             Self::Released => "The kill switch is released.",
             Self::Drilled => "The drill is recorded.",
@@ -238,6 +249,7 @@ impl Frame {
                     div.sheet {
                         p { (text::shown(&viewer.name)) br; span.hint { (viewer.roles.join(", ")) } }
                         (part::form(self, "/theme", "theme", self.appearance()))
+                        p { a href="/signing-keys" { "Signing keys" } }
                         button #help-open type="button" hidden { "Keyboard shortcuts " kbd { "?" } }
                         (part::form(self, "/logout", "logout", html! { button type="submit" { "Log out" } }))
                     }

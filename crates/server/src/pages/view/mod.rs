@@ -28,6 +28,7 @@ pub mod packs;
 pub mod people;
 pub mod run;
 pub mod sensed;
+pub mod signing_keys;
 pub mod why;
 
 pub use layout::{Flash, Frame, Section, Theme, Viewer};

@@ -4,8 +4,8 @@ use super::approvals::{ApprovalRow, ApprovalsView, approvals_page};
 use super::budgets::{BudgetRow, BudgetsView, CounterRow, budgets_page};
 use super::checkpoint::{CheckpointView, InclusionView};
 use super::directive::{
-    Act, ApprovalView, Decision, DirectiveView, MoveView, RevisionView, StepView, VoteView,
-    directive_page,
+    Act, ApprovalView, Decision, DirectiveView, MoveView, PasskeyView, RevisionView, SigningView,
+    StepView, VoteView, directive_page,
 };
 use super::directives::{DirectiveRow, Listing, RunRow, directives_page, runs_page};
 use super::edit::{ConfirmView, EditView, confirm_page, edit_page};
@@ -31,6 +31,7 @@ use super::part::{Need, Pager, Who};
 use super::people::{KeyRow, PrincipalRow, principals_page};
 use super::run::{AttemptView, RunStepView, RunView, run_page};
 use super::sensed::{CandidateRow, SignalRow, candidates_page, signals_page};
+use super::signing_keys::{SigningKeyRow, SigningKeysView, signing_keys_page};
 use super::why::{Chapter, ReasonView, WhyView, why_page};
 use super::{Flash, Frame, Section, Theme, Viewer};
 use kernel::{Ratio, Span, Timestamp, Verdict};
@@ -212,7 +213,14 @@ fn directive() -> DirectiveView {
             expires_at: at(),
             decided_at: None,
             reason: Some(h()),
-            signed: false,
+            signed: Some(SigningView {
+                statement: own(),
+                passkeys: vec![PasskeyView {
+                    id: own(),
+                    name: h(),
+                    credential: own(),
+                }],
+            }),
         }),
         decision: Decision::Open,
         acts: vec![Act::Edit, Act::Retry],
@@ -494,6 +502,26 @@ fn kill() -> KillView {
 }
 
 /// Every page, with hostile text in every field.
+fn signing_keys() -> SigningKeysView {
+    SigningKeysView {
+        registers: Some(own()),
+        tenant: own(),
+        keys: vec![SigningKeyRow {
+            id: own(),
+            name: h(),
+            owner: who(),
+            status: own(),
+            public: h(),
+            registered_at: at(),
+            confirmed: Some((who(), at())),
+            revoked: Some((who(), at())),
+            reason: Some(h()),
+            may_confirm: true,
+            may_revoke: true,
+        }],
+    }
+}
+
 fn pages() -> Vec<(&'static str, Markup)> {
     let f = frame();
     let entry = EntryView {
@@ -659,6 +687,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("snapshot", snapshot_page(&f, &snapshot())),
         ("pack", packs_page(&f, Some(&pack))),
         ("principals", principals_page(&f, &[principal])),
+        ("signing keys", signing_keys_page(&f, &signing_keys())),
         ("error", error_page(&f, &problem)),
         ("login", login_page(&f, &login)),
     ]
@@ -669,7 +698,8 @@ fn hostile_text_stays_text_on_every_page() {
     for (name, markup) in pages() {
         let page = markup.into_string();
         let scripts = page.matches("<script").count();
-        assert_eq!(scripts, 1, "{name}: only our own script");
+        let own = page.matches("<script src=\"/static/").count();
+        assert_eq!(scripts, own, "{name}: only our own scripts");
         assert!(page.contains("&lt;script&gt;"), "{name}: it is shown");
         for bad in [
             "onmouseover=\"x",

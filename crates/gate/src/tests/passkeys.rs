@@ -1,0 +1,366 @@
+//! Passkeys: what an authenticator must have signed for a decision to count,
+//! one fault at a time, with an authenticator in software.
+
+use super::signing::{TENANT, demanding, vote, waiting};
+use super::world::{Who, World, person};
+use crate::Approval;
+use crate::approval::{Choice, Signed, Statement, Word};
+use crate::operations::Decided;
+use crate::signing_key::{
+    self, Algorithm, Assertion, Passkey, Possession, PublicKey, Registration, SigningKey,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ed25519_dalek::Signer as _;
+use kernel::{ApprovalId, Code, Digest, Role};
+use serde_json::{Value, json};
+
+const ORIGIN: &str = "https://writ.example:8443";
+
+enum Secret {
+    Es256(p256::ecdsa::SigningKey),
+    Ed25519(ed25519_dalek::SigningKey),
+}
+
+/// What an authenticator and a browser would say.
+#[derive(Clone)]
+struct Making {
+    client: Value,
+    host: &'static str,
+    flags: u8,
+    counter: u32,
+}
+
+/// An authenticator with one passkey of ann's.
+struct Authenticator {
+    who: Who,
+    secret: Secret,
+    counter: u32,
+}
+
+type Change = fn(&mut Making);
+
+impl Authenticator {
+    fn es256() -> Self {
+        let secret = p256::ecdsa::SigningKey::from_slice(&[3; 32]).unwrap();
+        Self {
+            who: person("ann", Role::Approver),
+            secret: Secret::Es256(secret),
+            counter: 0,
+        }
+    }
+
+    fn ed25519() -> Self {
+        Self {
+            secret: Secret::Ed25519(ed25519_dalek::SigningKey::from_bytes(&[3; 32])),
+            ..Self::es256()
+        }
+    }
+
+    fn public(&self) -> PublicKey {
+        let (algorithm, bytes) = match &self.secret {
+            Secret::Es256(key) => {
+                let point = key.verifying_key().to_sec1_point(false);
+                (Algorithm::PasskeyEs256, point.as_bytes().to_vec())
+            }
+            Secret::Ed25519(key) => {
+                let bytes = key.verifying_key().to_bytes();
+                (Algorithm::PasskeyEd25519, bytes.to_vec())
+            }
+        };
+        PublicKey {
+            algorithm,
+            public_key: STANDARD.encode(bytes),
+            passkey: Some(Passkey {
+                credential: URL_SAFE_NO_PAD.encode([9; 16]),
+                origin: ORIGIN.to_owned(),
+            }),
+        }
+    }
+
+    fn signs(&mut self, message: &[u8], change: Change) -> (String, Assertion) {
+        self.counter += 1;
+        let mut making = Making {
+            client: json!({
+                "type": "webauthn.get",
+                "challenge": URL_SAFE_NO_PAD.encode(Digest::of(message).0),
+                "origin": ORIGIN,
+                "crossOrigin": false,
+                "other_keys_can_be_added_here": "do not compare clientDataJSON",
+            }),
+            host: "writ.example",
+            flags: 0x05,
+            counter: self.counter,
+        };
+        change(&mut making);
+        let client = making.client.to_string().into_bytes();
+        let mut data = Digest::of(making.host.as_bytes()).0.to_vec();
+        data.push(making.flags);
+        data.extend(making.counter.to_be_bytes());
+        let signed = [data.clone(), Digest::of(&client).0.to_vec()].concat();
+        let signature = match &self.secret {
+            Secret::Es256(key) => {
+                let signature: p256::ecdsa::Signature =
+                    p256::ecdsa::signature::Signer::sign(key, &signed);
+                signature.to_der().as_bytes().to_vec()
+            }
+            Secret::Ed25519(key) => key.sign(&signed).to_bytes().to_vec(),
+        };
+        let assertion = Assertion {
+            authenticator_data: STANDARD.encode(data),
+            client_data: STANDARD.encode(client),
+        };
+        (STANDARD.encode(signature), assertion)
+    }
+
+    fn registration(&mut self, change: Change) -> Registration {
+        let public = self.public();
+        let possession = Possession {
+            key: public.id().unwrap(),
+            principal: self.who.0.clone(),
+            tenant: TENANT,
+        };
+        let (proof, assertion) = self.signs(&possession.message().unwrap(), change);
+        Registration {
+            public,
+            name: "phone".to_owned(),
+            proof,
+            assertion: Some(assertion),
+        }
+    }
+
+    fn active(mut self, world: &mut World) -> Self {
+        let asked = self.registration(|_| ());
+        let key = world
+            .run(&self.who, |unit, _| signing_key::register(unit, &asked))
+            .unwrap();
+        world
+            .run(&person("root", Role::Admin), |unit, _| {
+                signing_key::confirm(unit, key)
+            })
+            .unwrap();
+        self
+    }
+
+    fn says(&mut self, world: &World, approval: ApprovalId, change: Change) -> Signed {
+        let word = Word {
+            tenant: TENANT,
+            decision: Choice::Approve,
+            reason: None,
+            principal: self.who.0.clone(),
+            key: self.public().id().unwrap(),
+            made_at: world.now,
+        };
+        let request = &world.see::<Approval>(approval).unwrap().request;
+        let statement = Statement::of(request, word);
+        let (signature, assertion) = self.signs(&statement.message().unwrap(), change);
+        Signed {
+            statement,
+            signature,
+            passkey: Some(assertion),
+        }
+    }
+}
+
+#[test]
+fn a_passkey_signs_a_decision() {
+    for new in [Authenticator::es256, Authenticator::ed25519] {
+        let mut world = demanding();
+        let mut ann = new().active(&mut world);
+        let approval = waiting(&mut world);
+        let signed = ann.says(&world, approval, |_| ());
+        signed.verified(&ann.public()).unwrap();
+        let decided = vote(&mut world, &ann.who, approval, Some(signed)).unwrap();
+        assert_eq!(decided, Decided::Approved);
+        let text = ann.public().to_string();
+        assert_eq!(text.parse::<PublicKey>().unwrap(), ann.public(), "{text}");
+        let key = world.see::<SigningKey>(ann.public().id().unwrap()).unwrap();
+        assert_eq!(key.counter, 2);
+        world.check_replay();
+    }
+}
+
+#[test]
+fn each_thing_that_an_authenticator_says_is_checked() {
+    let check = |what: &str, change: Change, fault: Option<&str>| {
+        for new in [Authenticator::es256, Authenticator::ed25519] {
+            let mut world = demanding();
+            let mut ann = new().active(&mut world);
+            let approval = waiting(&mut world);
+            let signed = ann.says(&world, approval, change);
+            let offline = signed.verified(&ann.public());
+            let got = vote(&mut world, &ann.who, approval, Some(signed));
+            let Some(fault) = fault else {
+                assert!(got.is_ok() && offline.is_ok(), "{what}: {got:?}");
+                continue;
+            };
+            let refusal = got.unwrap_err();
+            assert_eq!(refusal.code, Code::Forbidden, "{what}: {refusal}");
+            assert!(refusal.message.contains(fault), "{what}: {refusal}");
+            // A counter is known where the key stands, and only there.
+            let alone = !fault.contains("counter");
+            assert_eq!(offline.is_err(), alone, "{what}: {offline:?}");
+        }
+    };
+    let set = |what, change, fault| check(what, change, Some(fault));
+    check("as it is", |_| (), None);
+    check("a copied key, as allowed", |m| m.flags = 0x1d, None);
+    check(
+        "no member crossOrigin",
+        |m| drop(m.client.as_object_mut().unwrap().remove("crossOrigin")),
+        None,
+    );
+    set(
+        "a registration",
+        |m| m.client["type"] = json!("webauthn.create"),
+        "webauthn.create",
+    );
+    set(
+        "another challenge",
+        |m| m.client["challenge"] = json!("AAAA"),
+        "its challenge is not",
+    );
+    set(
+        "another page",
+        |m| m.client["origin"] = json!("https://evil.example"),
+        "evil.example",
+    );
+    set(
+        "another port",
+        |m| m.client["origin"] = json!("https://writ.example"),
+        "the key is for",
+    );
+    set(
+        "in a frame",
+        |m| m.client["crossOrigin"] = json!(true),
+        "in another page's frame",
+    );
+    set(
+        "another relying party",
+        |m| m.host = "evil.example",
+        "another relying party",
+    );
+    set("nobody there", |m| m.flags = 0x04, "saw no person");
+    set(
+        "somebody, not verified",
+        |m| m.flags = 0x01,
+        "did not verify its person",
+    );
+    set(
+        "copied and not to be copied",
+        |m| m.flags = 0x15,
+        "contradict",
+    );
+    set(
+        "the counter stands still",
+        |m| m.counter = 1,
+        "counter is 1 and was 1",
+    );
+    set(
+        "the counter goes back to none",
+        |m| m.counter = 0,
+        "counter is 0 and was 1",
+    );
+}
+
+#[test]
+fn another_signature_or_none_of_an_authenticator_is_refused() {
+    type Forge = fn(&mut Signed);
+    let check = |what: &str, forge: Forge, fault: &str| {
+        let mut world = demanding();
+        let mut ann = Authenticator::es256().active(&mut world);
+        let approval = waiting(&mut world);
+        let mut signed = ann.says(&world, approval, |_| ());
+        forge(&mut signed);
+        let refusal = vote(&mut world, &ann.who, approval, Some(signed)).unwrap_err();
+        assert_eq!(refusal.code, Code::Forbidden, "{what}: {refusal}");
+        assert!(refusal.message.contains(fault), "{what}: {refusal}");
+    };
+    fn altered(signed: &mut Signed, change: impl FnOnce(&mut Assertion)) {
+        change(signed.passkey.as_mut().unwrap());
+    }
+    check("no assertion", |s| s.passkey = None, "is missing");
+    check(
+        "no base64",
+        |s| s.signature = "?".to_owned(),
+        "is not base64",
+    );
+    check(
+        "other bytes",
+        |s| s.signature = STANDARD.encode([7; 70]),
+        "does not hold",
+    );
+    check(
+        "too short",
+        |s| altered(s, |a| a.authenticator_data = STANDARD.encode([0; 36])),
+        "is too short",
+    );
+    check(
+        "too long",
+        |s| altered(s, |a| a.client_data = STANDARD.encode(vec![b' '; 4097])),
+        "allowed are 4096",
+    );
+    check(
+        "no JSON",
+        |s| altered(s, |a| a.client_data = STANDARD.encode("hello")),
+        "not what a browser makes",
+    );
+    // The counter stands under the signature.
+    check(
+        "another counter",
+        |s| {
+            altered(s, |a| {
+                let mut data = STANDARD.decode(&a.authenticator_data).unwrap();
+                data[36] += 1;
+                a.authenticator_data = STANDARD.encode(data);
+            });
+        },
+        "does not hold",
+    );
+}
+
+#[test]
+fn a_passkey_proves_itself_when_it_is_registered() {
+    let register = |asked: &Registration| {
+        let mut world = World::new();
+        let ann = person("ann", Role::Approver);
+        world.run(&ann, |unit, _| signing_key::register(unit, asked))
+    };
+    register(&Authenticator::es256().registration(|_| ())).unwrap();
+    let wrong = |what: &str, change: fn(&mut Registration)| {
+        let mut asked = Authenticator::es256().registration(|_| ());
+        change(&mut asked);
+        let refusal = register(&asked).unwrap_err();
+        assert_eq!(refusal.code, Code::Invalid, "{what}: {refusal}");
+    };
+    let origin = |asked: &mut Registration, origin: &str| {
+        asked.public.passkey.as_mut().unwrap().origin = origin.to_owned();
+    };
+    wrong("nothing proved", |r| r.assertion = None);
+    wrong("no origin", |r| r.public.passkey = None);
+    wrong("another kind of key", |r| {
+        r.public.algorithm = Algorithm::PasskeyEd25519
+    });
+    wrong("a compressed point", |r| {
+        r.public.public_key = STANDARD.encode([2; 33])
+    });
+    wrong("no point of the curve", |r| {
+        r.public.public_key = STANDARD.encode([4; 65])
+    });
+    wrong("no credential", |r| {
+        r.public.passkey.as_mut().unwrap().credential.clear()
+    });
+    for text in [
+        "http://writ.example",
+        "writ.example",
+        "https://",
+        "https://a b",
+        "https://a:x",
+    ] {
+        let mut asked = Authenticator::es256().registration(|_| ());
+        origin(&mut asked, text);
+        assert_eq!(register(&asked).unwrap_err().code, Code::Invalid, "{text}");
+    }
+    let unverified = Authenticator::es256().registration(|m| m.flags = 0x01);
+    assert_eq!(register(&unverified).unwrap_err().code, Code::Invalid);
+}
