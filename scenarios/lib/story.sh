@@ -42,9 +42,12 @@ pack_for_patient() {
     local root
     root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
     cp -r "$root/packs/incident" "$WORK/pack"
-    sed -i "s/127\.0\.0\.1:18099/${PATIENT#http://}/" "$WORK/pack/validators.yaml"
-    grep -q "${PATIENT#http://}" "$WORK/pack/validators.yaml" ||
-        fail "the pack's validators.yaml does not name the demonstration's service any more"
+    local file
+    for file in validators.yaml residency.yaml; do
+        sed -i "s/127\.0\.0\.1:18099/${PATIENT#http://}/" "$WORK/pack/$file"
+        grep -q "${PATIENT#http://}" "$WORK/pack/$file" ||
+            fail "the pack's $file does not name the demonstration's service any more"
+    done
     WRIT_OPTIONS=(--pack "$WORK/pack" --allow-host "${PATIENT#http://}" --allow-private)
 }
 

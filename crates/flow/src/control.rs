@@ -52,8 +52,22 @@ impl Control {
     /// # Errors
     /// When storage does not answer or a recorded pack does not load.
     pub async fn open(ledger: Ledger, ports: Ports, modules: Modules) -> Result<Self, Refusal> {
+        Self::open_on(ledger, ports, modules, Vec::new()).await
+    }
+
+    /// The same on a node that keeps data in these stores, which the rules of
+    /// each tenant are held against.
+    ///
+    /// # Errors
+    /// As [`Control::open`].
+    pub async fn open_on(
+        ledger: Ledger,
+        ports: Ports,
+        modules: Modules,
+        stores: Vec<gate::residency::Store>,
+    ) -> Result<Self, Refusal> {
         let capabilities = Arc::new(modules.capabilities());
-        let force = Arc::new(Force::restore(ledger.store()).await?);
+        let force = Arc::new(Force::restore(ledger.store(), stores).await?);
         let log = Arc::new(Log::new(ledger.clone(), force.clone()));
         let fence = Arc::new(Fence::new(log, ports.act.clock.clone()));
         let sessions = Cached::new(ports.cache.clone(), ports.act.clock.clone());

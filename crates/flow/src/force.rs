@@ -4,6 +4,7 @@
 
 use crate::control::Control;
 use crate::policies::{self, Policies};
+use gate::residency;
 use kernel::names::Name;
 use kernel::{
     Aggregate, Ctx, Digest, Impossible, Refusal, Stamp, StreamId, TenantId, Timestamp, Unit,
@@ -95,21 +96,35 @@ impl Aggregate for PackRecord {
 }
 
 /// What is in force, by tenant.
-#[derive(Default)]
 pub(crate) struct Force {
     packs: RwLock<BTreeMap<TenantId, Arc<InForce>>>,
+    /// Where this node keeps data.
+    stores: Vec<residency::Store>,
 }
 
 impl Force {
     /// Loads what each tenant has recorded.
-    pub(crate) async fn restore(store: &dyn Store) -> Result<Self, Refusal> {
-        let force = Self::default();
+    pub(crate) async fn restore(
+        store: &dyn Store,
+        stores: Vec<residency::Store>,
+    ) -> Result<Self, Refusal> {
+        let force = Self {
+            packs: RwLock::default(),
+            stores,
+        };
         for tenant in store.tenants().await? {
-            if let Some(pack) = recorded(store, tenant).await? {
+            if let Some(pack) = recorded(store, tenant, &force.stores).await? {
                 force.set(tenant, pack);
             }
         }
         Ok(force)
+    }
+
+    /// What is in force for the tenant that was founded first: ids rise with
+    /// time.
+    pub(crate) fn first(&self) -> Option<Arc<InForce>> {
+        let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
+        packs.values().next().cloned()
     }
 
     pub(crate) fn of(&self, tenant: TenantId) -> Result<Arc<InForce>, Refusal> {
@@ -131,7 +146,11 @@ impl Force {
     }
 }
 
-async fn recorded(store: &dyn Store, tenant: TenantId) -> Result<Option<InForce>, Refusal> {
+async fn recorded(
+    store: &dyn Store,
+    tenant: TenantId,
+    stores: &[residency::Store],
+) -> Result<Option<InForce>, Refusal> {
     let stream = StreamId::of::<PackRecord>(ID);
     let Some(document) = store.document(tenant, &stream).await? else {
         return Ok(None);
@@ -156,6 +175,7 @@ async fn recorded(store: &dyn Store, tenant: TenantId) -> Result<Option<InForce>
     })?;
     let (sets, policies) = policies::recorded(store, tenant).await?;
     policies::compose(store, tenant, &sets, &mut pack).await?;
+    pack.kept_in(stores)?;
     Ok(Some(InForce {
         pack,
         version: document.version,
@@ -221,7 +241,9 @@ impl Control {
 
     /// Puts in force what is recorded for this tenant.
     pub(crate) async fn reload(&self, tenant: TenantId) -> Result<(), Refusal> {
-        if let Some(in_force) = recorded(self.ledger().store(), tenant).await? {
+        if let Some(in_force) =
+            recorded(self.ledger().store(), tenant, &self.force().stores).await?
+        {
             self.force().set(tenant, in_force);
         }
         Ok(())
@@ -232,7 +254,8 @@ impl Control {
     ///
     /// # Errors
     /// Every fault of the pack, budgets that would forget what was used under
-    /// their name, `conflict` when another pack was loaded meanwhile, or what
+    /// their name, `unavailable` when this node keeps data where the pack says
+    /// that it may not be, `conflict` when another pack was loaded meanwhile, or what
     /// the ledger refuses.
     pub async fn load_pack(
         &self,
@@ -260,6 +283,8 @@ impl Control {
         let store = self.ledger().store();
         let (sets, version) = policies::recorded(store, tenant).await?;
         policies::compose(store, tenant, &sets, &mut pack).await?;
+        pack.kept_in(&self.force().stores)?;
+        crate::residency::stores_fit(&pack.rules, ctx.now)?;
         let budgets = pack.rules.budgets.clone();
         let work = move |unit: &mut Unit<'_>| {
             if unit.version::<Policies>(policies::record::ID)? != version {

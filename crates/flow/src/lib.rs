@@ -16,6 +16,7 @@ pub mod intake;
 mod investigate;
 pub mod personal;
 pub mod policies;
+pub mod residency;
 mod runner;
 mod sweep;
 mod ticks;

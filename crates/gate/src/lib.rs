@@ -16,6 +16,7 @@ pub mod budget;
 pub mod contract;
 pub mod directive;
 pub mod policy;
+pub mod residency;
 pub mod validate;
 
 pub mod approval;

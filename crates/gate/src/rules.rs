@@ -1,9 +1,9 @@
 //! The rules of a tenant, compiled once from what its packs declare: policy,
-//! validators, budgets and approvals. Missing parts are faults, never "allow".
+//! validators, budgets, approvals and where data may be. Missing parts are faults, never "allow".
 
 use crate::kill::{self, StoppedBy};
 use crate::policy::{self, Fault, PolicySet};
-use crate::{Capabilities, approval, budget, validate};
+use crate::{Capabilities, approval, budget, residency, validate};
 use kernel::Digest;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -21,6 +21,9 @@ pub struct RulesSource {
     /// What becomes of steps under way when the kill switch is engaged.
     #[serde(default)]
     pub kill_switch: kill::Settings,
+    /// Where data may be; without it nothing outside may be reached.
+    #[serde(default)]
+    pub residency: Option<residency::Settings>,
 }
 
 /// Compiled rules.
@@ -42,9 +45,13 @@ pub struct Rules {
     /// What becomes of steps under way when the kill switch is engaged. Not
     /// part of the hash: it changes nothing about what may start.
     pub kill_switch: kill::Settings,
+    /// Where data may be; without it nothing outside may be reached.
+    pub residency: Option<residency::Settings>,
+    /// Where this node keeps data. Not part of the hash: nodes may differ.
+    pub stores: Vec<residency::Store>,
     /// SHA-256 over `writ.rules.v1`, a line feed and the canonical JSON of the
-    /// policy set's hash, the validators' settings and the approvals'
-    /// settings: the version that approvals are bound to. Budgets are not part
+    /// policy set's hash, the validators' settings, the approvals' settings and
+    /// where data may be: the version that approvals are bound to. Budgets are not part
     /// of it: caps are asked at every reservation, and raising one voids
     /// nothing.
     pub hash: Digest,
@@ -58,6 +65,8 @@ struct Hashed<'a> {
     policy: Digest,
     validators: &'a validate::Settings,
     approvals: &'a approval::Settings,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    residency: Option<&'a residency::Settings>,
 }
 
 impl Rules {
@@ -86,6 +95,9 @@ impl Rules {
         if let Err(refusal) = source.budgets.check() {
             faults.push(fault("rules", refusal.at("budgets").to_string()));
         }
+        if let Some(Err(refusal)) = source.residency.as_ref().map(residency::Settings::check) {
+            faults.push(fault("rules", refusal.at("residency").to_string()));
+        }
         let policy = match PolicySet::load(policy::SCHEMA, policies) {
             Ok(set) if faults.is_empty() => set,
             Ok(_) => return Err(faults),
@@ -112,10 +124,12 @@ impl Rules {
             budgets: self.budgets.clone(),
             approvals: self.approvals.clone(),
             kill_switch: self.kill_switch,
+            residency: self.residency.clone(),
         };
         let policy = PolicySet::load(policy::SCHEMA, policies)?;
         let mut rules = Self::of(policy, self.conditions.clone(), source)?;
         rules.shadow = shadow;
+        rules.stores.clone_from(&self.stores);
         Ok(rules)
     }
 
@@ -128,6 +142,7 @@ impl Rules {
             policy: policy.hash(),
             validators: &source.validators,
             approvals: &source.approvals,
+            residency: source.residency.as_ref(),
         };
         let hash = Digest::of_value("writ.rules.v1", &hashed)
             .map_err(|e| vec![fault("rules", e.to_string())])?;
@@ -139,6 +154,8 @@ impl Rules {
             budgets: source.budgets,
             approvals: source.approvals,
             kill_switch: source.kill_switch,
+            residency: source.residency,
+            stores: Vec::new(),
             hash,
         })
     }

@@ -2,7 +2,7 @@
 //! negative and have at most [`limits::MONEY_SCALE_MAX`] digits after the
 //! point, enough for prices per token.
 
-use crate::{Refusal, limits};
+use crate::{Ratio, Refusal, limits};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -188,6 +188,20 @@ impl Money {
         self.same(other)?;
         let rest = self.amount.checked_sub(other.amount).unwrap_or_default();
         Self::new(rest.max(Decimal::ZERO), self.currency)
+    }
+
+    /// The share of `whole` that this is, at most 1, rounded down; 0 when
+    /// `whole` is nothing or in another currency.
+    #[must_use]
+    pub fn share_of(&self, whole: &Self) -> Ratio {
+        use rust_decimal::prelude::ToPrimitive as _;
+        let share = match self.same(whole) {
+            Ok(()) => self.amount.checked_div(whole.amount),
+            Err(_) => None,
+        };
+        let ppm = share.and_then(|share| share.checked_mul(Decimal::from(Ratio::ONE.ppm())));
+        let ppm = ppm.and_then(|ppm| ppm.trunc().to_u64()).unwrap_or(0);
+        Ratio::from_ppm(u32::try_from(ppm).unwrap_or(u32::MAX))
     }
 
     /// Whether this is more than `other`.

@@ -5,7 +5,7 @@ use crate::labels::Labels;
 use crate::manifest::Manifest;
 use crate::runbook::Runbook;
 use crate::testing::Case;
-use gate::{Capabilities, Rules};
+use gate::{Capabilities, Rules, residency};
 use kernel::{Digest, Refusal, Subject};
 use sense::Definitions;
 use sense::catalog::Catalog;
@@ -73,6 +73,7 @@ impl Pack {
     #[must_use]
     pub fn lint(&self, capabilities: &Capabilities) -> Vec<Fault> {
         let mut faults = self.check_modules(capabilities);
+        faults.extend(self.check_residency());
         faults.extend(self.lint_policies(&self.policies, capabilities));
         faults
     }
@@ -118,6 +119,41 @@ impl Pack {
                 Fault::at(&used.file, used.place, refusal.hint(&hint))
             })
             .collect()
+    }
+
+    /// The same on a node that keeps data in these stores.
+    ///
+    /// # Errors
+    /// Never in practice: a pack that is being put in force is held by nobody
+    /// else.
+    pub fn kept_in(&mut self, stores: &[residency::Store]) -> Result<(), Refusal> {
+        let rules = Arc::get_mut(&mut self.rules)
+            .ok_or_else(|| Refusal::integrity("the rules of the pack are in use already"))?;
+        rules.stores = stores.to_vec();
+        Ok(())
+    }
+
+    /// Destinations that steps may reach and that nobody says a region of. Packs
+    /// that were loaded before there was such a register load all the same, and
+    /// their steps reach nothing.
+    #[must_use]
+    pub fn check_residency(&self) -> Vec<Fault> {
+        let compliance = &self.rules.validators.compliance;
+        let fault = |pattern: &str, hint: &str| {
+            let said = format!("steps may reach `{pattern}`, and nobody says its region");
+            Fault::of_file(residency::FILE, Refusal::invalid(said).hint(hint))
+        };
+        match &self.rules.residency {
+            Some(settings) => residency::uncovered(settings, compliance)
+                .into_iter()
+                .map(|pattern| fault(pattern, "name it under `destinations`"))
+                .collect(),
+            None => {
+                let allowed = compliance.destinations.allow.iter();
+                let hint = "add the file, with the allowed `regions` and the `destinations`";
+                allowed.map(|pattern| fault(pattern, hint)).collect()
+            }
+        }
     }
 
     /// One line that says what is in it.

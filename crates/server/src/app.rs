@@ -151,6 +151,7 @@ impl App {
     /// `unavailable`, naming what is missing.
     pub async fn readiness(&self) -> Result<(), Refusal> {
         self.ledger().readiness().await?;
+        self.control().may_keep_data()?;
         let alive = self.0.scheduler.get().is_some_and(|s| !s.is_finished());
         if !alive {
             return Err(Refusal::unavailable("the scheduler does not run").hint("restart writ"));

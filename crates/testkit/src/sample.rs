@@ -26,6 +26,8 @@ pub struct Sample {
     pub policies: String,
     /// Validators of the pack's own, as the list under `rules`.
     pub validators: String,
+    /// Where data may be.
+    pub residency: String,
     /// Whether the far side of the second step honours the idempotency key:
     /// `honoured` or `ignored`.
     pub note_idempotency: String,
@@ -41,6 +43,7 @@ impl Default for Sample {
             timebox: "2h".into(),
             policies: String::new(),
             validators: String::new(),
+            residency: RESIDENCY.into(),
             note_idempotency: "honoured".into(),
         }
     }
@@ -146,6 +149,32 @@ compliance:
     allow: [unclassified]
 ";
 
+const RESIDENCY: &str = "\
+regions: [eu]
+demands: { retention_max: 30d, training_allowed: false, logging_max: metadata }
+destinations:
+  plant.example:
+    region: eu
+    attestation:
+      { retention: none, training: false, logging: metadata, by: plant, at: 2026-01-01T00:00:00Z }
+providers:
+  acme:
+    region: eu
+    attestation:
+      { retention: 30d, training: false, logging: none, by: acme, at: 2026-01-01T00:00:00Z }
+stores:
+  ledger:
+    local:
+      region: eu
+      attestation:
+        { retention: unbounded, training: false, logging: none, by: operations, at: 2026-01-01T00:00:00Z }
+  keyring:
+    local:
+      region: eu
+      attestation:
+        { retention: unbounded, training: false, logging: none, by: operations, at: 2026-01-01T00:00:00Z }
+";
+
 const POLICY: &str = "\
 @id(\"plans\")
 permit (principal, action == Action::\"plan_approval\", resource in SubjectType::\"machine\");
@@ -246,6 +275,7 @@ directive:
             ("validators.yaml", validators),
             ("budgets.yaml", self.budgets()),
             ("approvals.yaml", approvals),
+            ("residency.yaml", self.residency.clone()),
             ("schemas/machine.yaml", SCHEMA.to_owned()),
             ("sources/alertmanager.yaml", SOURCE_TEXT.to_owned()),
             ("rules/too-hot.yaml", rule("too-hot", "TOO_HOT")),

@@ -4,12 +4,14 @@ mod archive;
 mod deciding;
 mod nouns;
 mod policy;
+mod residency;
 mod signing;
 
 pub(crate) use archive::{ArchiveAt, ArchiveCommand, Target, Trusted};
 pub(crate) use deciding::{Approval, Approve, Reject};
 pub(crate) use nouns::{Budget, Key, Pack, Principal, Session, Tenant};
 pub(crate) use policy::Policy;
+pub(crate) use residency::{CheckResidency, Residency};
 pub(crate) use signing::{Checkpoints, ExportBundle, LogKey, Prove, Verify, VerifyBundle, Witness};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -184,6 +186,11 @@ pub(crate) enum Command {
     Policy {
         #[command(subcommand)]
         command: Policy,
+    },
+    /// Where data may be and where it went
+    Residency {
+        #[command(subcommand)]
+        command: Residency,
     },
     /// Tenants
     Tenant {

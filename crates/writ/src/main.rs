@@ -12,14 +12,14 @@ mod person_key;
 mod place;
 mod render;
 mod signing;
+mod stores;
 mod up;
 
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
 use client::Client;
 use commands::{
-    Json, approval, archive, backup, budget, decide, identity, kill, ledger, pack, personal,
-    policy, read, session,
+    Json, approval, archive, backup, budget, decide, identity, kill, ledger, pack, personal, policy, read, residency, session,
 };
 use failure::Failure;
 use std::process::ExitCode;
@@ -97,6 +97,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Budget { command } => budget::run(client, output, command).await,
         Command::Session { command } => session::run(client, output, command).await,
         Command::Pack { command } => pack::run(client, output, command).await,
+        Command::Residency { command } => residency::run(client, output, command).await,
         Command::Policy { command } => policy::run(client, output, command).await,
         Command::Tenant { command } => identity::tenant(client, output, command).await,
         Command::Principal { command } => identity::principal(client, output, command).await,

@@ -44,6 +44,14 @@ pub(crate) fn built_in(name: &str) -> Result<Files, Failure> {
     Ok(files)
 }
 
+/// The files of a built-in pack, or of one in a directory.
+pub(crate) fn named(name: &str) -> Result<Files, Failure> {
+    match built_in_names().iter().any(|built_in| built_in == name) {
+        true => built_in(name),
+        false => read_directory(Path::new(name)),
+    }
+}
+
 fn slashed(path: &Path) -> String {
     let parts: Vec<_> = path.iter().map(|p| p.to_string_lossy()).collect();
     parts.join("/")

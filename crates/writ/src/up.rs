@@ -153,7 +153,9 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
     let places = Places::of(&up.place)?;
     let cache = cache(up.cache.as_deref())?;
     let signing = crate::signing::signing(&up.place.data, &up.checkpoints)?;
-    let control = open(&up.place, &places, &http, cache).await?;
+    let stores =
+        crate::stores::of_node(&up.place, up.cache.as_deref(), &up.checkpoints, &up.archive)?;
+    let control = open(&up.place, &places, &http, cache, stores).await?;
     let control = control.with_signing(signing);
     let control = Arc::new(match up.archive.archive {
         Some(_) => control.with_archive(place::archive(&up.archive)?),
@@ -169,6 +171,10 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
     {
         let ctx = control.system_ctx(tenant, "setup");
         control.load_pack(ctx, None, files).await?;
+    }
+    if let Err(refusal) = control.may_keep_data() {
+        // It serves, so that a pack can be loaded, and is not ready.
+        tracing::error!(error = %refusal, "no step starts, and this node is not ready");
     }
     let interrupted = control.recover().await?;
     if interrupted > 0 {
@@ -245,12 +251,13 @@ async fn open(
     places: &Places,
     http: &HttpSettings,
     cache: Arc<dyn Cache>,
+    stores: Vec<gate::residency::Store>,
 ) -> Result<Control, Failure> {
     let store = store(place).await?;
     let ledger = Ledger::open(store, flow::registry(), Settings::default())?;
     let ports = ports(places, cache)?;
     let modules = act::builtin::registry(http)?;
-    Ok(Control::open(ledger, ports, modules).await?)
+    Ok(Control::open_on(ledger, ports, modules, stores).await?)
 }
 
 /// `writ admin-token`: issues a new key to an admin of the home tenant, for
@@ -268,7 +275,7 @@ pub(crate) async fn admin_token(place: &Place) -> Result<(), Failure> {
     }
     let places = Places::of(place)?;
     let http = HttpSettings::default();
-    let control = open(place, &places, &http, cache(None)?).await?;
+    let control = open(place, &places, &http, cache(None)?, Vec::new()).await?;
     let tenant = home(&control).await?;
     let admin = control.first_admin(tenant).await?;
     let ctx = control.system_ctx(tenant, "recovery");
@@ -332,11 +339,7 @@ async fn home(control: &Control) -> Result<TenantId, Failure> {
 
 /// The files of a built-in pack, or of one in a directory; checked.
 fn pack_files(named: &str) -> Result<Files, Failure> {
-    let files = if packs::built_in_names().iter().any(|name| name == named) {
-        packs::built_in(named)?
-    } else {
-        packs::read_directory(Path::new(named))?
-    };
+    let files = packs::named(named)?;
     packs::checked(&files)?;
     Ok(files)
 }

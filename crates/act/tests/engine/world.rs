@@ -252,6 +252,10 @@ pub(crate) fn engine() -> Actor {
 fn rules() -> Rules {
     let long = json!({ "soft_ttl": "300d", "hard_ttl": "365d" });
     let all = json!({ "allow": ["*"] });
+    let attested = json!({ "region": "eu", "attestation": {
+        "retention": "none", "training": false, "logging": "none", "by": "operations",
+        "at": "2020-01-01T00:00:00Z",
+    } });
     let source: RulesSource = serde_json::from_value(json!({
         "validators": {
             "freshness": { "default": long },
@@ -268,6 +272,11 @@ fn rules() -> Rules {
             "hard": "1000000 EUR",
         }],
         "approvals": { "expires_after": "1h" },
+        "residency": {
+            "regions": "any",
+            "demands": { "retention_max": "none", "training_allowed": false, "logging_max": "none" },
+            "tools": { "sim.keyed": attested, "sim.once": attested },
+        },
     }))
     .unwrap();
     let policy = "@id(\"all\") permit(principal, action, resource);".to_owned();

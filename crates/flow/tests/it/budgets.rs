@@ -124,7 +124,7 @@ async fn caller(nodes: Arc<Nodes>, book: Arc<Book>, seed: u64) {
     for node in seed..seed + 6 {
         let (book, amount) = (book.clone(), amount.clone());
         let reserve = move |unit: &mut Unit<'_>| {
-            reserve_call(unit, &book, id, call(&amount, Span::from_secs(30)))
+            reserve_call(unit, &book, None, id, call(&amount, Span::from_secs(30)))
         };
         if let Ok(outcome) = nodes.run(node, &agent, reserve).await {
             held = Some(outcome.verdict);
@@ -278,7 +278,7 @@ async fn a_forecast_and_a_report_follow_what_was_spent() {
         let book = book.clone();
         let cost = if hour <= 24 { "10 EUR" } else { "15 EUR" };
         let work = move |unit: &mut Unit<'_>| {
-            let outcome = reserve_call(unit, &book, id, call(cost, Span::from_secs(60)))?;
+            let outcome = reserve_call(unit, &book, None, id, call(cost, Span::from_secs(60)))?;
             assert_eq!(outcome.verdict, Verdict::Allow);
             settle_call(unit, id, Some(money(cost)), None).map(drop)
         };
@@ -350,7 +350,7 @@ async fn a_busy_counter_is_forecast_from_what_was_read() {
             let work = move |unit: &mut Unit<'_>| {
                 for nth in 0..each {
                     let id = ReservationId(uuid::Uuid::from_u128(first + nth + 1));
-                    reserve_call(unit, &book, id, call("1 EUR", Span::from_secs(60)))?;
+                    reserve_call(unit, &book, None, id, call("1 EUR", Span::from_secs(60)))?;
                     settle_call(unit, id, Some(money("1 EUR")), None)?;
                 }
                 Ok(())

@@ -18,6 +18,7 @@ mod order;
 mod outcomes;
 mod personal;
 mod policies;
+mod residency;
 mod rewritten;
 mod sealing;
 mod session;

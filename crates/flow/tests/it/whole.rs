@@ -398,8 +398,14 @@ async fn the_policy_blocks() {
         .iter()
         .map(|r| r.check.as_str())
         .collect();
-    let validators = ["freshness", "grounding", "contradiction", "compliance"];
-    assert_eq!(checks[..4], validators);
+    let first = [
+        "freshness",
+        "grounding",
+        "contradiction",
+        "compliance",
+        "residency",
+    ];
+    assert_eq!(checks[..5], first);
     assert!(
         checks.contains(&"policy") && checks.contains(&"budget"),
         "{checks:?}"

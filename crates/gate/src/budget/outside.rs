@@ -4,12 +4,13 @@
 //! and what it held counts as spent.
 
 use super::reservation::Extended;
+use super::reserve::refuse;
 use super::{
     Actual, Ask, Book, LIFECYCLE, Model, Outcome, Reservation, ReservationEvent,
     ReservationTrigger, reserve, settle,
 };
 use crate::contract::CostClass;
-use crate::{Directive, kill};
+use crate::{Directive, kill, residency};
 use kernel::{DirectiveId, Money, PrincipalKind, Refusal, ReservationId, Span, Subject, Unit};
 use std::sync::Arc;
 
@@ -39,7 +40,8 @@ pub struct Call {
     pub justification: Option<String>,
 }
 
-/// Sets aside what a call may cost. A BLOCK is recorded and is no error.
+/// Sets aside what a call may cost, where its provider may be called at all. A
+/// BLOCK is recorded and is no error.
 ///
 /// # Errors
 /// `blocked` when the tenant's kill switch stops the tool or the caller (what
@@ -48,6 +50,7 @@ pub struct Call {
 pub fn reserve_call(
     unit: &mut Unit<'_>,
     book: &Book,
+    residency: Option<&residency::Settings>,
     reservation: ReservationId,
     call: Call,
 ) -> Result<Outcome, Refusal> {
@@ -59,6 +62,11 @@ pub fn reserve_call(
         unit.get::<Directive>(id)?;
     }
     leased(call.lease)?;
+    let provider = call.model.as_ref().map(|model| model.provider.as_str());
+    let now = unit.ctx().now;
+    let faults = provider.map(|name| residency::provider(residency, name, now));
+    let found = residency.zip(provider);
+    let reached = found.and_then(|(register, name)| register.reached_provider(name));
     let ask = Ask {
         reservation,
         amount: call.amount,
@@ -72,8 +80,12 @@ pub fn reserve_call(
         model: call.model,
         tokens: call.tokens,
         outside: true,
+        reached: reached.into_iter().collect(),
     };
-    reserve(unit, book, ask)
+    match faults.filter(|faults| !faults.is_empty()) {
+        Some(faults) => refuse(unit, ask, format!("residency: {}", faults.join("; "))),
+        None => reserve(unit, book, ask),
+    }
 }
 
 /// Settles what a call cost; nobody knows when it is `None`, and it counts as

@@ -5,6 +5,7 @@ use super::counter::{Amended, Met, Moved, Opened};
 use super::reservation::{Held, Refused};
 use super::{Book, Budget, Counter, CounterEvent, Line, Reservation, ReservationEvent};
 use crate::contract::CostClass;
+use crate::residency::Reached;
 use kernel::{
     Actor, DirectiveId, Money, Refusal, ReservationId, Span, Subject, Unit, Verdict, limits,
 };
@@ -42,6 +43,9 @@ pub struct Ask {
     /// Whether a caller outside of writ holds it, and settles it itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outside: bool,
+    /// The endpoints that it reaches, its own first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reached: Vec<Reached>,
 }
 
 #[allow(
@@ -98,6 +102,29 @@ pub fn reserve(unit: &mut Unit<'_>, book: &Book, ask: Ask) -> Result<Outcome, Re
         Verdict::Block => block(unit, ask, &assessment),
         Verdict::Allow | Verdict::Warn => hold(unit, ask, &assessment),
     }
+}
+
+/// Records that nothing may be set aside for this, whatever the budgets say.
+///
+/// # Errors
+/// As [`reserve`].
+pub(super) fn refuse(unit: &mut Unit<'_>, ask: Ask, reason: String) -> Result<Outcome, Refusal> {
+    check(&ask)?;
+    if let Some(known) = unit.find::<Reservation>(ask.reservation)? {
+        return known.outcome(&ask);
+    }
+    let refused = Refused {
+        ask: ask.clone(),
+        reason: reason.clone(),
+        findings: Vec::new(),
+    };
+    unit.record::<Reservation>(ask.reservation, ReservationEvent::Refused(refused))?;
+    Ok(Outcome {
+        verdict: Verdict::Block,
+        reason,
+        findings: Vec::new(),
+        reservation: None,
+    })
 }
 
 /// What [`reserve`] would answer; records nothing and holds nothing.

@@ -159,6 +159,7 @@ fn ask(number: u128, amount: &str) -> Ask {
         model: None,
         tokens: 0,
         outside: false,
+        reached: Vec::new(),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The checks of a verdict besides budget: validators, policy, approval and
-//! kill switch. Each always answers.
+//! The checks of a verdict besides budget: validators, residency, policy,
+//! approval and kill switch. Each always answers.
 
 use super::{Matter, Target};
 use crate::approval::{self, settings};
@@ -7,6 +7,7 @@ use crate::contract::{Contract, CostClass, Step};
 use crate::operations::uncounted;
 use crate::permit::Purpose;
 use crate::policy::{self, Facts};
+use crate::residency;
 use crate::validate;
 use crate::verdict::CheckResult;
 use crate::{Approval, ChokePoint, Directive, GateEnv, kill};
@@ -65,6 +66,40 @@ pub(super) fn validators(matter: &Matter<'_>) -> Vec<CheckResult> {
             )
         })
         .collect()
+}
+
+/// Where data would go, and where this node keeps it.
+pub(super) fn residency(matter: &Matter<'_>) -> CheckResult {
+    let steps: Vec<&Step> = match matter.target.step() {
+        Some(step) => vec![step],
+        None => matter.directive.contract.steps.iter().collect(),
+    };
+    let answer = residency::check(&residency::Question {
+        rules: matter.env.rules,
+        steps: &steps,
+        capabilities: matter.env.capabilities,
+        at: matter.at,
+    });
+    result("residency", answer.verdict, answer.reason, answer.inputs)
+}
+
+/// Why the target may not reach what it would reach now; empty when it may.
+/// Checked again at every attempt: an attestation ends. What undoes a step is
+/// judged once, as of the time at which the directive began.
+pub(crate) fn standing_residency(
+    unit: &Unit<'_>,
+    env: &GateEnv<'_>,
+    target: &Target<'_>,
+) -> Vec<String> {
+    match target {
+        Target::Plan | Target::Compensation(..) => Vec::new(),
+        Target::Step(step) => residency::standing(&residency::Question {
+            rules: env.rules,
+            steps: &[step],
+            capabilities: env.capabilities,
+            at: unit.ctx().now,
+        }),
+    }
 }
 
 /// What policy answered.

@@ -5,6 +5,7 @@
 use super::{Matter, Target};
 use crate::budget::{self, Ask, Outcome, Reservation, ReservationStatus, Scope};
 use crate::contract::{CostClass, Step};
+use crate::residency::{self, Reached};
 use crate::verdict::CheckResult;
 use crate::{Directive, GateEnv};
 use kernel::{Digest, Money, Refusal, ReservationId, Span, Unit, Verdict};
@@ -84,6 +85,7 @@ fn ask(
     directive: &Directive,
     reservation: ReservationId,
     (tool, class, amount): (&str, CostClass, Money),
+    reached: Vec<Reached>,
 ) -> Result<Ask, Refusal> {
     let contract = &directive.contract;
     let subject = contract
@@ -104,6 +106,7 @@ fn ask(
         model: None,
         tokens: 0,
         outside: false,
+        reached,
     })
 }
 
@@ -159,7 +162,8 @@ pub(super) fn pay(
         Slot::Free(id) => id,
     };
     let terms = (step.module.as_str(), capability.cost_class, step.cost);
-    let ask = ask(unit, directive, id, terms)?;
+    let reached = residency::reached(env.rules, step, env.capabilities);
+    let ask = ask(unit, directive, id, terms, reached)?;
     let outcome = match payment {
         Payment::Preview => budget::preview(unit, &env.rules.budgets, &ask)?,
         Payment::Reserve => budget::reserve(unit, &env.rules.budgets, ask)?,
@@ -185,7 +189,8 @@ pub(crate) fn held(
         return Ok(Err(unknown(&step.module).reason));
     };
     let terms = (step.module.as_str(), capability.cost_class, step.cost);
-    let ask = ask(unit, directive, id, terms)?;
+    let reached = residency::reached(env.rules, step, env.capabilities);
+    let ask = ask(unit, directive, id, terms, reached)?;
     // Assessed first: a refusal would use up an id at every attempt.
     let outcome = budget::preview(unit, &env.rules.budgets, &ask)?;
     if !outcome.verdict.passes() {
@@ -217,12 +222,12 @@ fn plan(unit: &mut Unit<'_>, matter: &Matter<'_>) -> Result<CheckResult, Refusal
     let id = reservation_id(directive, matter.target, 1)?;
     let mut worst: Option<Outcome> = None;
     for (module, (class, sum)) in &per_module {
-        let ask = ask(unit, directive, id, (module, *class, *sum))?;
+        let ask = ask(unit, directive, id, (module, *class, *sum), Vec::new())?;
         let outcome = budget::preview(unit, &env.rules.budgets, &ask)?;
         keep_worse(&mut worst, outcome);
     }
     if let (true, Some(module)) = (per_module.len() > 1, per_module.keys().next()) {
-        let ask = ask(unit, directive, id, (module, costliest, total))?;
+        let ask = ask(unit, directive, id, (module, costliest, total), Vec::new())?;
         let mut outcome = budget::preview(unit, &env.rules.budgets, &ask)?;
         let by_tool = |name: &str| {
             let mut all = env.rules.budgets.budgets.iter();

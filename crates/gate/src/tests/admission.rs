@@ -247,6 +247,15 @@ fn a_verdict_that_passes_is_not_enough() {
     );
     check(
         |world, _| {
+            world.rules.stores = vec![crate::residency::Store {
+                role: crate::residency::StoreRole::Ledger,
+                at: "elsewhere".to_owned(),
+            }];
+        },
+        Some("residency: ledger store at `elsewhere` has no entry"),
+    );
+    check(
+        |world, _| {
             let mut tight = source();
             tight["budgets"][0]["hard"] = json!("3.99 EUR");
             world.rules = rules(tight, POLICY);

@@ -169,6 +169,7 @@ fn a_blocked_plan_is_recorded_and_asked_afresh_on_retry() {
             "grounding",
             "contradiction",
             "compliance",
+            "residency",
             "policy",
             "budget",
             "approval",

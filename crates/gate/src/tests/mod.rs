@@ -7,4 +7,4 @@ mod interleavings;
 mod kill;
 mod passkeys;
 mod signing;
-mod world;
+pub(crate) mod world;

@@ -63,7 +63,7 @@ pub(super) struct World {
 
 /// Permits everything of the modules below on services, but `doubtful` only
 /// with advice.
-pub(super) const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 @id("tools")
 permit(principal, action, resource)
 when { resource in [Tool::"look", Tool::"mend", Tool::"tell", Tool::"dear", Tool::"unmend"] };
@@ -74,7 +74,15 @@ permit(principal, action, resource in Tool::"doubtful");
 forbid(principal, action, resource) unless { resource in SubjectType::"service" };
 "#;
 
-pub(super) fn source() -> Value {
+/// An endpoint that may be reached until this world is ten years old.
+pub(super) fn in_eu() -> Value {
+    json!({ "region": "eu", "attestation": {
+        "retention": "none", "training": false, "logging": "none", "by": "operations",
+        "at": Timestamp::from_micros(START), "until": Timestamp::from_micros(START).plus(Span::parse("3650d").unwrap()),
+    } })
+}
+
+pub(crate) fn source() -> Value {
     json!({
         "validators": {
             "freshness": { "default": { "soft_ttl": "1h", "hard_ttl": "2h" } },
@@ -95,10 +103,15 @@ pub(super) fn source() -> Value {
             "expires_after": "30m",
             "autonomous": { "thing.mend_alone": { "confidence_min": 0.9 } },
         },
+        "residency": {
+            "regions": ["eu"],
+            "demands": { "retention_max": "30d", "training_allowed": false, "logging_max": "metadata" },
+            "tools": { "mend": in_eu(), "tell": in_eu(), "dear": in_eu(), "unmend": in_eu() },
+        },
     })
 }
 
-pub(super) fn rules(source: Value, policy: &str) -> Rules {
+pub(crate) fn rules(source: Value, policy: &str) -> Rules {
     let source: RulesSource = serde_json::from_value(source).unwrap();
     Rules::compile(
         source,
@@ -108,7 +121,7 @@ pub(super) fn rules(source: Value, policy: &str) -> Rules {
     .unwrap()
 }
 
-fn modules() -> Capabilities {
+pub(crate) fn modules() -> Capabilities {
     use ActionClass::{ExternalHumanTouch, InternalMutation, InternalNonDestructive};
     use CostClass::{Cheap, Expensive, Medium};
     [

@@ -40,15 +40,45 @@ pub(super) fn run(input: &Input<'_>) -> Finding {
 /// cannot be read are left out, and [`run`] blocks them.
 #[must_use]
 pub fn destinations(step: &Step) -> BTreeSet<String> {
+    hosts(step).into_iter().collect()
+}
+
+/// The same, the host of the step's own field first: the fewer fields it
+/// stands in, the earlier.
+pub(crate) fn hosts(step: &Step) -> Vec<String> {
     let root = Value::Object(step.input.clone());
     let mut fields = Vec::new();
     walk(&root, &mut Vec::new(), &mut fields);
-    fields
-        .iter()
-        .filter(|(path, _)| names_destination(path))
-        .filter_map(|(_, value)| destination(value).ok())
-        .map(|destination| destination.to_string())
-        .collect()
+    fields.retain(|(path, _)| names_destination(path));
+    fields.sort_by_key(|(path, _)| path.len());
+    let mut hosts = Vec::new();
+    for (_, value) in &fields {
+        let host = destination(value).ok().map(|d| d.to_string());
+        hosts.extend(host.filter(|host| !hosts.contains(host)));
+    }
+    hosts
+}
+
+/// The classes of the data that a step's input holds.
+pub(crate) fn classes(step: &Step, settings: &Compliance) -> BTreeSet<String> {
+    let root = Value::Object(step.input.clone());
+    let mut fields = Vec::new();
+    walk(&root, &mut Vec::new(), &mut fields);
+    let of = |(path, value): &(Vec<String>, &Value)| classes_of(settings, path, value);
+    let found = fields.iter().flat_map(of);
+    found.map(str::to_owned).collect()
+}
+
+/// The classes of one field. An object is made of its fields; only what holds
+/// a value of its own has a class.
+fn classes_of<'s>(settings: &'s Compliance, path: &[String], value: &Value) -> BTreeSet<&'s str> {
+    let of = settings.data_classes.of.iter();
+    let mut named = of.filter(|(pattern, _)| covers(pattern, path)).peekable();
+    match named.peek() {
+        Some(_) => named.map(|(_, class)| class.as_str()).collect(),
+        None if leaf_free(value) => BTreeSet::new(),
+        None => BTreeSet::from([UNCLASSIFIED]),
+    }
 }
 
 type Faults = Vec<(String, Value)>;
@@ -79,15 +109,7 @@ fn check(step: &Step, settings: &Compliance, faults: &mut Faults, reached: &mut 
         if let Some(why) = refused(any(deny, path), leaf_free(value) || any(allow, path)) {
             refuse("field", &shown, why);
         }
-        let mut of: Vec<_> = settings.data_classes.of.iter().collect();
-        of.retain(|(pattern, _)| covers(pattern, path));
-        match of.is_empty() {
-            // An object is made of its fields; only what holds a value of
-            // its own has a class.
-            true if leaf_free(value) => {}
-            true => drop(classes.insert(UNCLASSIFIED)),
-            false => classes.extend(of.into_iter().map(|(_, class)| class.as_str())),
-        }
+        classes.extend(classes_of(settings, path, value));
         if names_destination(path) {
             match destination(value) {
                 Err(why) => refuse("destination", &shown, why),

@@ -15,10 +15,13 @@ mod url;
 mod tests;
 
 pub use compliance::destinations;
+pub(crate) use compliance::{classes, hosts};
 pub use rule::{Condition, RULES_MAX, Rule, VARIABLES};
 pub use settings::{
     Compliance, Contradiction, DataClasses, Freshness, Lists, Settings, Ttl, UNCLASSIFIED,
 };
+
+pub(crate) use url::Destination;
 
 use crate::contract::{Contract, Step};
 use kernel::names::Name;
@@ -136,7 +139,7 @@ fn report(validator: Validator, verdict: Verdict, reason: String, inputs: Value)
 
 /// One sentence for all faults: the first, and how many more there are; or
 /// what to say when there is none.
-fn sentence(fine: String, faults: impl IntoIterator<Item = String>) -> String {
+pub(crate) fn sentence(fine: String, faults: impl IntoIterator<Item = String>) -> String {
     let mut faults = faults.into_iter();
     let Some(first) = faults.next() else {
         return fine;
@@ -148,7 +151,7 @@ fn sentence(fine: String, faults: impl IntoIterator<Item = String>) -> String {
 }
 
 /// A list of bounded length: what is over the bound is counted in a last item.
-fn listed(items: impl IntoIterator<Item = Value>) -> Value {
+pub(crate) fn listed(items: impl IntoIterator<Item = Value>) -> Value {
     let mut items: Vec<_> = items.into_iter().collect();
     let over = items.len().saturating_sub(LISTED_MAX);
     if over > 0 {

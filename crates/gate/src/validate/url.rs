@@ -4,7 +4,7 @@
 
 /// Where a URL leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Destination {
+pub(crate) struct Destination {
     /// In lower case; IPv6 in brackets.
     pub(super) host: String,
     /// Where it is not the scheme's own.
@@ -16,7 +16,7 @@ impl Destination {
     ///
     /// # Errors
     /// What is not plain about it.
-    pub(super) fn of(url: &str) -> Result<Self, &'static str> {
+    pub(crate) fn of(url: &str) -> Result<Self, &'static str> {
         if url
             .chars()
             .any(|c| c.is_control() || c.is_whitespace() || c == '\\')
@@ -55,10 +55,37 @@ impl Destination {
         })
     }
 
+    /// The destination that is written so, `host` or `host:port`.
+    pub(crate) fn at(authority: &str) -> Option<Self> {
+        let (host, port) = split_port(authority).ok()?;
+        Some(Self {
+            host: host.to_ascii_lowercase(),
+            port,
+        })
+    }
+
+    /// Whether this can stand for destinations: a host, or `*.example.com`.
+    pub(crate) fn is_pattern(pattern: &str) -> bool {
+        let host = pattern.strip_prefix("*.").unwrap_or(pattern);
+        Self::of(&format!("http://{host}/")).is_ok()
+    }
+
+    /// Whether everything that `pattern` covers is covered by `wider`.
+    pub(crate) fn covers(wider: &str, pattern: &str) -> bool {
+        let (wider, pattern) = (wider.to_ascii_lowercase(), pattern.to_ascii_lowercase());
+        if wider == pattern {
+            return true;
+        }
+        // What is below `*.a.example` is below `*.example`, where at least one
+        // name stands before the star's tail.
+        let inner = pattern.replacen('*', "x", usize::from(pattern.starts_with("*.")));
+        Self::at(&inner).is_some_and(|inner| inner.matches(&wider))
+    }
+
     /// Whether a pattern covers this destination: an exact host, or
     /// `*.example.com` for everything below it; a port must be named when it
     /// is not the scheme's own.
-    pub(super) fn matches(&self, pattern: &str) -> bool {
+    pub(crate) fn matches(&self, pattern: &str) -> bool {
         let pattern = pattern.to_ascii_lowercase();
         let Ok((host, port)) = split_port(&pattern) else {
             return false;

@@ -240,6 +240,27 @@ pub(super) fn validators(parts: &Parts, names: &Names<'_>, faults: &mut Vec<Faul
     }
 }
 
+/// A narrower list of regions for a class of data that nothing has narrows
+/// nothing.
+pub(super) fn residency(parts: &Parts, faults: &mut Vec<Fault>) {
+    let (Some(document), Some(validators)) = (&parts.residency, &parts.validators) else {
+        return;
+    };
+    let classes = &validators.value.compliance.data_classes;
+    for class in document.value.data_classes.keys() {
+        let mut known = classes
+            .of
+            .values()
+            .chain(&classes.allow)
+            .chain(&classes.deny);
+        if class != gate::validate::UNCLASSIFIED && !known.any(|name| name == class) {
+            let refusal = Refusal::invalid(format!("unknown class of data `{class}`"))
+                .hint("declare it in `validators.yaml` under `compliance.data_classes`");
+            faults.push(document.places.fault(&["data_classes", class], refusal));
+        }
+    }
+}
+
 /// A label of what does not exist is a misspelt one.
 pub(super) fn labels(parts: &Parts, names: &Names<'_>, faults: &mut Vec<Fault>) {
     let Some(document) = &parts.labels else {

@@ -52,6 +52,7 @@ fn assemble(files: &Files, parts: &Parts, faults: &mut Vec<Fault>) -> Option<Pac
     let rules = rules(parts, &names, files, faults);
     cross::facts(parts, &schemas, faults);
     cross::validators(parts, &names, faults);
+    cross::residency(parts, faults);
     cross::labels(parts, &names, faults);
     let runbooks = runbooks(parts, &names, faults);
     cross::tests(parts, files, &names, faults);
@@ -143,6 +144,12 @@ fn rules(
         }
     }
     let conditions = validators::compile(parts, names, faults);
+    if let Some(document) = &parts.residency
+        && let Err(refusal) = document.value.check()
+    {
+        let path = refusal.message.clone();
+        faults.push(document.places.fault_at(&[], &path, refusal));
+    }
     let policies = policies::texts(files, faults);
     faults.extend(policies::load(&policies).err().into_iter().flatten());
     if faults.len() > before {
@@ -157,6 +164,8 @@ fn rules(
             .as_ref()
             .map(|d| d.value)
             .unwrap_or_default(),
+        // One that could not be read is a fault already.
+        residency: parts.residency.as_ref().map(|d| d.value.clone()),
     };
     match Rules::compile(source, conditions?, &policies) {
         Ok(rules) => Some(rules),

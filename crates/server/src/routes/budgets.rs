@@ -249,8 +249,9 @@ async fn reserve(State(app): State<App>, command: Command<NewReservation>) -> An
     let done = command
         .run(&app, move |unit, body| {
             flow::force::still(unit, &in_force)?;
-            let (id, book) = (unit.ctx().next_id(), &in_force.pack.rules.budgets);
-            let outcome = budget::reserve_call(unit, book, id, body.call())?;
+            let (id, rules) = (unit.ctx().next_id(), &in_force.pack.rules);
+            let register = rules.residency.as_ref();
+            let outcome = budget::reserve_call(unit, &rules.budgets, register, id, body.call())?;
             Ok((id, outcome))
         })
         .await?;

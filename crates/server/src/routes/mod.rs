@@ -18,6 +18,7 @@ mod ledger;
 mod packs;
 mod personal;
 mod policies;
+pub(crate) mod residency;
 mod runs;
 mod sensing;
 mod sessions;
@@ -50,6 +51,7 @@ pub fn rows() -> Vec<Route> {
         export::rows(),
         packs::rows(),
         policies::rows(),
+        residency::rows(),
         sessions::rows(),
         personal::rows(),
     ]

@@ -20,6 +20,7 @@ mod overload;
 mod pages_guard;
 mod policies;
 mod reading;
+mod residency;
 mod sessions;
 mod webhooks;
 mod witness;

@@ -53,6 +53,10 @@ const FILES: &[(&str, &str)] = &[
         "- name: day\n  scope: tenant\n  period: day\n  unit: money\n  hard: 10 EUR\n  soft: 8 EUR\n",
     ),
     (
+        "residency.yaml",
+        "regions: [eu]\ndemands: { retention_max: none, training_allowed: false, logging_max: none }\nproviders:\n  acme:\n    region: eu\n    attestation: { retention: none, training: false, logging: none, by: acme, at: 2026-01-01T00:00:00Z }\n",
+    ),
+    (
         "approvals.yaml",
         "expires_after: 1h\nquorum:\n  internal_mutation:\n    needed: 1\n    among: [approver]\n",
     ),

@@ -75,6 +75,13 @@ impl Place {
         Ok(Self { config, tls, name })
     }
 
+    /// The hosts that are connected to, by name and by address.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        let names = self.config.get_hosts().iter().map(host_name);
+        let addresses = self.config.get_hostaddrs().iter();
+        names.chain(addresses.map(ToString::to_string)).collect()
+    }
+
     /// Only a server that takes writes. With several hosts, or a name of several
     /// addresses, one may be a standby, which is behind: what is read there
     /// must not be decided on.

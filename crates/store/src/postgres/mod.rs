@@ -29,6 +29,14 @@ use listen::Listener;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
+/// The hosts that this URL names, or the paths of their sockets.
+///
+/// # Errors
+/// When it is no such URL.
+pub fn hosts(url: &str) -> Result<Vec<String>, StoreFault> {
+    Ok(Place::parse(url)?.hosts())
+}
+
 /// Storage in a PostgreSQL database.
 pub struct Postgres {
     pool: Pool,

@@ -18,6 +18,7 @@ pub(crate) mod personal;
 pub(crate) mod policy;
 pub(crate) mod prove;
 pub(crate) mod read;
+pub(crate) mod residency;
 pub(crate) mod session;
 pub(crate) mod signed;
 

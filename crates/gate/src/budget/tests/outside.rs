@@ -1,6 +1,7 @@
 //! Callers outside of writ: tokens, models, leases, and who may settle what.
 
 use super::*;
+use crate::residency;
 
 const SCOUT: &str = "prn_1";
 
@@ -19,6 +20,19 @@ fn call(amount: &str, tokens: u64) -> Call {
         lease: Span::from_secs(60),
         justification: None,
     }
+}
+
+/// A register that knows the provider.
+fn acme() -> residency::Settings {
+    serde_json::from_value(serde_json::json!({
+        "regions": ["eu"],
+        "demands": { "retention_max": "30d", "training_allowed": false, "logging_max": "none" },
+        "providers": { "acme": { "region": "eu", "attestation": {
+            "retention": "none", "training": false, "logging": "none",
+            "by": "acme", "at": "2026-01-01T00:00:00Z",
+        } } },
+    }))
+    .unwrap()
 }
 
 impl Ledger {
@@ -53,7 +67,9 @@ fn tokens_and_models_are_counted() {
     let mut ledger = Ledger::default();
     let book = models();
     let reserve = |ledger: &mut Ledger, number, call| {
-        ledger.by(scout(), |unit| reserve_call(unit, &book, rsv(number), call))
+        ledger.by(scout(), |unit| {
+            reserve_call(unit, &book, Some(&acme()), rsv(number), call)
+        })
     };
     let first = reserve(&mut ledger, 1, call("2 EUR", 600)).unwrap();
     let counters: Vec<_> = first.findings.iter().map(|f| f.counter.as_str()).collect();
@@ -121,7 +137,7 @@ fn only_the_holder_or_a_person_settles() {
     let book = models();
     for number in 1..=3 {
         let asked = ledger.by(scout(), |unit| {
-            reserve_call(unit, &book, rsv(number), call("1 EUR", 1))
+            reserve_call(unit, &book, Some(&acme()), rsv(number), call("1 EUR", 1))
         });
         assert_eq!(asked.unwrap().verdict, Verdict::Allow);
     }
@@ -162,7 +178,9 @@ fn a_lease_is_short_and_extended_while_it_lasts() {
             lease,
             ..call("1 EUR", 1)
         };
-        ledger.by(scout(), |unit| reserve_call(unit, &book, rsv(number), call))
+        ledger.by(scout(), |unit| {
+            reserve_call(unit, &book, Some(&acme()), rsv(number), call)
+        })
     };
     let refused = hour(&mut ledger, 1, Span::from_secs(3_601)).unwrap_err();
     assert!(refused.message.starts_with("lease"), "{refused}");

@@ -561,6 +561,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
         evidence: Some(h()),
     };
     let pack = PackView {
+        residency: Err("no pack is in force".into()),
         name: h(),
         version: h(),
         description: h(),
