@@ -12,8 +12,8 @@
 use act::engine::Begun;
 use flow::Control;
 use gate::operations::{self, Approve, Proposed};
-use gate::{Contract, Directive, GateEnv, Step};
-use kernel::{Aggregate, DirectiveId, Refusal, RunId, Span, StreamId, Subject, TenantId, Unit};
+use gate::{Contract, GateEnv, Step};
+use kernel::{DirectiveId, Refusal, RunId, Span, Subject, TenantId, Unit};
 use ledger::Store;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -50,7 +50,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// A loop with one machine whose state is known, over this store.
+    /// A loop over this store.
     async fn over(store: Arc<dyn Store>) -> Self {
         let world = World::new(1);
         let control = Arc::new(world.control(store).await.expect("opens"));
@@ -59,13 +59,6 @@ impl Bench {
         let ctx = control.system_ctx(tenant, "bench");
         let loaded = control.load_pack(ctx, None, pack().files()).await;
         loaded.expect("the pack loads");
-        let delivery = flow::Delivery {
-            source: sample::SOURCE.into(),
-            content_type: "application/json".into(),
-            body: webhook(&Alert::pair("press-1", control.now())),
-        };
-        let ctx = control.system_ctx(tenant, "bench");
-        control.receive(ctx, delivery).await.expect("received");
         Self {
             world,
             control,
@@ -95,56 +88,72 @@ impl Bench {
         done.expect("no refusal").answer
     }
 
-    /// A contract on the machine's state as it is now.
-    async fn contract(&self, issuer: &Person) -> Contract {
-        let in_force = self.control.in_force(self.tenant).expect("a pack");
-        let subject = Subject::parse("machine/press-1").expect("a subject");
-        let schema = in_force.clone();
-        let of = subject.clone();
-        let snapshot = self
-            .run(issuer, move |unit, _| {
-                world::take(unit, schema.pack.schema_of(&of)?, &of)
-            })
-            .await;
-        let stream = StreamId::of::<kernel::Snapshot>(snapshot);
-        let document = self.control.ledger().store();
-        let document = document.document(self.tenant, &stream).await.expect("read");
-        let body = document.expect("a snapshot").body;
-        let taken: kernel::Snapshot = serde_json::from_str(&body).expect("a snapshot");
-        let ground = taken.grounds.first().expect("evidence");
-        let step = |id: &str| Step {
-            id: id.into(),
-            module: "http.request".into(),
-            input: serde_json::json!({
-                "method": "PUT",
-                "url": "http://plant.example/machines/press-1/mode",
-                "json": { "mode": "cool" },
-            })
-            .as_object()
-            .expect("an object")
-            .clone(),
-            cost: kernel::Money::parse("1 EUR", None).expect("money"),
-            evidence: vec![gate::Grounding::Source {
-                source_type: ground.source_type.clone(),
-                source_id: ground.source_id.clone(),
-            }],
-        };
-        Contract {
-            issued_by: issuer.actor.clone(),
-            role: "operator".into(),
-            kind: "machine.cool_down".into(),
-            objective: "cool it down".into(),
-            scope: serde_json::from_value(serde_json::json!({ "subjects": [subject] }))
-                .expect("a scope"),
-            constraints: std::collections::BTreeMap::new(),
-            success_metrics: vec!["it is cool".into()],
-            budget: kernel::Money::parse("2 EUR", None).expect("money"),
-            timebox: Span::parse("10h").expect("a span"),
-            action_class: gate::ActionClass::InternalMutation,
-            steps: vec![step("cool")],
-            snapshot,
+    /// Machines of these numbers become known.
+    async fn heat(&self, numbers: std::ops::Range<usize>) {
+        let numbers: Vec<usize> = numbers.collect();
+        for some in numbers.chunks(50) {
+            let pairs = some
+                .iter()
+                .flat_map(|n| Alert::pair(&machine(*n), self.control.now()));
+            let delivery = flow::Delivery {
+                source: sample::SOURCE.into(),
+                content_type: "application/json".into(),
+                body: webhook(&pairs.collect::<Vec<_>>()),
+            };
+            let ctx = self.control.system_ctx(self.tenant, "bench");
+            self.control.receive(ctx, delivery).await.expect("received");
         }
     }
+}
+
+fn machine(number: usize) -> String {
+    format!("press-{number}")
+}
+
+/// A contract on the state of this machine as it is now.
+fn contract(
+    unit: &mut Unit<'_>,
+    in_force: &flow::InForce,
+    issuer: &Person,
+    number: usize,
+) -> Result<Contract, Refusal> {
+    let subject = Subject::parse(&format!("machine/{}", machine(number)))?;
+    let snapshot = world::take(unit, in_force.pack.schema_of(&subject)?, &subject)?;
+    let taken = unit.get::<kernel::Snapshot>(snapshot)?;
+    let ground = taken.grounds.first().expect("evidence");
+    let step = Step {
+        id: "cool".into(),
+        module: "http.request".into(),
+        input: serde_json::json!({
+            "method": "PUT",
+            "url": "http://plant.example/machines/press/mode",
+            "json": { "mode": "cool" },
+        })
+        .as_object()
+        .expect("an object")
+        .clone(),
+        cost: kernel::Money::parse("1 EUR", None)?,
+        evidence: vec![gate::Grounding::Source {
+            source_type: ground.source_type.clone(),
+            source_id: ground.source_id.clone(),
+        }],
+    };
+    Ok(Contract {
+        issued_by: issuer.actor.clone(),
+        role: "operator".into(),
+        kind: "machine.cool_down".into(),
+        objective: "cool it down".into(),
+        scope: gate::contract::Scope {
+            subjects: vec![subject],
+        },
+        constraints: std::collections::BTreeMap::new(),
+        success_metrics: vec!["it is cool".into()],
+        budget: kernel::Money::parse("2 EUR", None)?,
+        timebox: Span::parse("10h")?,
+        action_class: gate::ActionClass::InternalMutation,
+        steps: vec![step],
+        snapshot,
+    })
 }
 
 /// What `count` operations took, `at_once` at a time.
@@ -209,15 +218,25 @@ where
     Measured { wall, each }
 }
 
-async fn drafts(bench: &Arc<Bench>, issuer: &Person, count: usize) -> Vec<DirectiveId> {
-    let contract = bench.contract(issuer).await;
-    let mut all = Vec::with_capacity(count);
-    while all.len() < count {
-        let some = (count - all.len()).min(50);
-        let contract = contract.clone();
+/// Drafts, each about a machine of its own: those about one would wait for each
+/// other.
+async fn drafts(
+    bench: &Arc<Bench>,
+    issuer: &Person,
+    numbers: std::ops::Range<usize>,
+) -> Vec<DirectiveId> {
+    bench.heat(numbers.clone()).await;
+    let in_force = bench.control.in_force(bench.tenant).expect("a pack");
+    let numbers: Vec<usize> = numbers.collect();
+    let mut all = Vec::with_capacity(numbers.len());
+    for some in numbers.chunks(50) {
+        let (some, in_force, by) = (some.to_vec(), in_force.clone(), issuer.clone());
         let drafted = bench.run(issuer, move |unit, _| {
-            (0..some)
-                .map(|_| operations::draft(unit, contract.clone(), None))
+            some.iter()
+                .map(|number| {
+                    let contract = contract(unit, &in_force, &by, *number)?;
+                    operations::draft(unit, contract, None)
+                })
                 .collect::<Result<Vec<_>, _>>()
         });
         all.extend(drafted.await);
@@ -230,8 +249,10 @@ async fn drafts(bench: &Arc<Bench>, issuer: &Person, count: usize) -> Vec<Direct
 async fn all(bench: Arc<Bench>, storage: &str) {
     let (issuer, approver) = (Person::named("ann"), Person::named("bob"));
     let mut approvals = Vec::new();
-    for (at_once, count) in [(1, DECISIONS_ALONE), (64, DECISIONS)] {
-        let drafted = drafts(&bench, &issuer, count).await;
+    let alone = 0..DECISIONS_ALONE;
+    let beside = DECISIONS_ALONE..DECISIONS_ALONE + DECISIONS;
+    for (at_once, numbers) in [(1, alone), (64, beside)] {
+        let drafted = drafts(&bench, &issuer, numbers).await;
         let waiting = Arc::new(Mutex::new(Vec::new()));
         let mut measured = measure(drafted, at_once, |id| {
             let (bench, issuer, waiting) = (bench.clone(), issuer.clone(), waiting.clone());
@@ -276,19 +297,17 @@ async fn started(
     approver: &Person,
     waiting: Vec<(DirectiveId, kernel::ApprovalId)>,
 ) -> Vec<RunId> {
-    let first = waiting.first().expect("some wait").0;
-    let stream = StreamId::new(Directive::KIND, first);
-    let store = bench.control.ledger().store();
-    let body = store.document(bench.tenant, &stream).await.expect("read");
-    let directive: Directive =
-        serde_json::from_str(&body.expect("a directive").body).expect("a directive");
-    let seen = directive.digest;
     let mut runs = Vec::new();
     for some in waiting.chunks(20) {
         let some = some.to_vec();
         let work = move |unit: &mut Unit<'_>, env: &GateEnv<'_>| {
             let mut runs = Vec::new();
             for (directive, approval) in &some {
+                let seen = unit
+                    .get::<gate::Approval>(*approval)?
+                    .request
+                    .binding
+                    .digest;
                 let yes = Approve::to(*approval, seen);
                 operations::approve(unit, env, &yes)?;
                 match act::engine::create_run(unit, env, *directive)? {

@@ -32,6 +32,7 @@ pub fn registry() -> Registry {
         Fold::of::<gate::SigningKey>(),
         Fold::of::<gate::VerdictRecord>(),
         Fold::of::<gate::KillSwitch>(),
+        Fold::of::<gate::conflict::Claim>(),
         Fold::of::<gate::PermitRecord>(),
         Fold::of::<gate::budget::Counter>(),
         Fold::of::<gate::budget::Reservation>(),

@@ -127,7 +127,7 @@ async fn advance(control: &Arc<Control>, tenant: TenantId, id: DirectiveId) -> R
             };
             match act::engine::create_run(unit, &env, id)? {
                 Creation::Created(_) => mitigating(unit, id),
-                Creation::Blocked { .. } => Ok(()),
+                Creation::Waiting { .. } | Creation::Blocked { .. } => Ok(()),
             }
         })
         .await

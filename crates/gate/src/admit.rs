@@ -193,6 +193,7 @@ fn attempt(
     }
     let mut reasons = choke::standing_kill(unit, env, &directive.contract, target)?;
     reasons.extend(choke::standing_approval(unit, env, directive, target)?);
+    reasons.extend(choke::standing_conflict(unit, env, directive, target)?);
     reasons.extend(choke::standing_residency(unit, env, target));
     if reasons.is_empty() {
         match choke::held(unit, env, directive, target, step)? {

@@ -1,13 +1,15 @@
 //! The choke points: how a verdict is reached and recorded (GATE-3, GATE-4).
 //! Four validators on one bound snapshot at one evaluation time, then residency,
-//! policy, budget, approval and kill switch; none cuts the others short, and a missing
+//! conflicts, policy, budget, approval and kill switch; none cuts the others short, and a missing
 //! input blocks. Asked again with the same question, the recorded verdict
 //! stands and nothing is charged again.
 
 mod checks;
 mod payment;
 
-pub(crate) use checks::{points, standing_approval, standing_kill, standing_residency};
+pub(crate) use checks::{
+    points, standing_approval, standing_conflict, standing_kill, standing_residency,
+};
 pub(crate) use payment::{Payment, held};
 
 use crate::contract::Step;
@@ -136,6 +138,7 @@ fn judge(unit: &mut Unit<'_>, matter: &Matter<'_>, asked: &mut [Asked]) -> Resul
     let approved_by = checks::approved_by(unit, matter)?;
     let approval = checks::approval(unit, matter)?;
     let residency = checks::residency(matter);
+    let conflict = checks::conflict(unit, matter)?;
     let kill = checks::kill_switch(unit, matter)?;
     let policies: Vec<_> = asked
         .iter()
@@ -143,7 +146,7 @@ fn judge(unit: &mut Unit<'_>, matter: &Matter<'_>, asked: &mut [Asked]) -> Resul
         .collect();
     let clear = validators
         .iter()
-        .chain([&residency, &approval, &kill])
+        .chain([&residency, &conflict, &approval, &kill])
         .chain(policies.iter().map(|p| &p.result))
         .all(|r| r.verdict.passes())
         && asked
@@ -161,6 +164,7 @@ fn judge(unit: &mut Unit<'_>, matter: &Matter<'_>, asked: &mut [Asked]) -> Resul
         let mut results: Vec<CheckResult> = validators.clone();
         results.extend([
             residency.clone(),
+            conflict.clone(),
             policy.result,
             budget.clone(),
             approval.clone(),

@@ -13,6 +13,7 @@
 
 pub mod access;
 pub mod budget;
+pub mod conflict;
 pub mod contract;
 pub mod directive;
 pub mod policy;

@@ -3,7 +3,7 @@
 
 use crate::kill::{self, StoppedBy};
 use crate::policy::{self, Fault, PolicySet};
-use crate::{Capabilities, approval, budget, residency, validate};
+use crate::{Capabilities, approval, budget, conflict, residency, validate};
 use kernel::Digest;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -24,6 +24,10 @@ pub struct RulesSource {
     /// Where data may be; without it nothing outside may be reached.
     #[serde(default)]
     pub residency: Option<residency::Settings>,
+    /// What becomes of a directive behind another that changes the same
+    /// subject.
+    #[serde(default)]
+    pub conflicts: conflict::Settings,
 }
 
 /// Compiled rules.
@@ -47,6 +51,10 @@ pub struct Rules {
     pub kill_switch: kill::Settings,
     /// Where data may be; without it nothing outside may be reached.
     pub residency: Option<residency::Settings>,
+    /// What becomes of a directive behind another that changes the same
+    /// subject. Not part of the hash: who is behind is decided once, when it is
+    /// asked for.
+    pub conflicts: conflict::Settings,
     /// Where this node keeps data. Not part of the hash: nodes may differ.
     pub stores: Vec<residency::Store>,
     /// SHA-256 over `writ.rules.v1`, a line feed and the canonical JSON of the
@@ -95,6 +103,8 @@ impl Rules {
         if let Err(refusal) = source.budgets.check() {
             faults.push(fault("rules", refusal.at("budgets").to_string()));
         }
+        let pairs = source.conflicts.faults().into_iter();
+        faults.extend(pairs.map(|(at, why)| fault("rules", format!("conflicts.pairs[{at}]: {why}"))));
         if let Some(Err(refusal)) = source.residency.as_ref().map(residency::Settings::check) {
             faults.push(fault("rules", refusal.at("residency").to_string()));
         }
@@ -125,6 +135,7 @@ impl Rules {
             approvals: self.approvals.clone(),
             kill_switch: self.kill_switch,
             residency: self.residency.clone(),
+            conflicts: self.conflicts.clone(),
         };
         let policy = PolicySet::load(policy::SCHEMA, policies)?;
         let mut rules = Self::of(policy, self.conditions.clone(), source)?;
@@ -155,6 +166,7 @@ impl Rules {
             approvals: source.approvals,
             kill_switch: source.kill_switch,
             residency: source.residency,
+            conflicts: source.conflicts,
             stores: Vec::new(),
             hash,
         })

@@ -35,6 +35,8 @@ pub(crate) const BUDGETS: &str = "budgets.yaml";
 pub(crate) const APPROVALS: &str = "approvals.yaml";
 /// What becomes of steps under way when the kill switch is engaged.
 pub(crate) const KILL_SWITCH: &str = "kill_switch.yaml";
+/// What becomes of a directive behind another that changes the same subject.
+pub(crate) const CONFLICTS: &str = "conflicts.yaml";
 /// Where data may be.
 pub(crate) const RESIDENCY: &str = gate::residency::FILE;
 /// What people call things.
@@ -51,6 +53,7 @@ const SINGLE: &[(&str, Need)] = &[
     (BUDGETS, Need::Must),
     (APPROVALS, Need::Must),
     (KILL_SWITCH, Need::May),
+    (CONFLICTS, Need::May),
     (RESIDENCY, Need::May),
     (LABELS, Need::May),
     ("README.md", Need::May),

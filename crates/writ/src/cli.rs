@@ -132,6 +132,8 @@ pub(crate) enum Command {
     },
     /// Undo a completed directive
     Rollback(Move),
+    /// Subjects that directives wait to change, and for whom they wait
+    Conflicts,
     /// The kill switch
     Kill {
         #[command(subcommand)]

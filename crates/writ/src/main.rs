@@ -88,6 +88,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Abort(to) => decide::directive(client, output, "abort", &to).await,
         Command::Retry { id } => decide::retry(client, output, &id).await,
         Command::Rollback(to) => decide::directive(client, output, "rollback", &to).await,
+        Command::Conflicts => read::conflicts(client, output).await,
         Command::Kill { command } => kill::run(client, output, command).await,
         Command::Ledger { command } => ledger::run(client, output, command).await,
         Command::Archive { at, command } => {

@@ -118,7 +118,8 @@ fn finish(unit: &mut Unit<'_>, id: RunId, status: RunStatus) -> Result<(), Refus
             RunStatus::Completed => because_of(unit, entry, |unit| {
                 gate::operations::complete(unit, run.directive)
             }),
-            _ => Ok(()),
+            // Nothing of it is done or undone any more.
+            _ => gate::conflict::let_go(unit, run.directive),
         }
     })
 }
@@ -132,7 +133,7 @@ fn finish_rollback(unit: &mut Unit<'_>, id: RunId) -> Result<(), Refusal> {
         standing: run.standing(),
     };
     because_of(unit, run.entry, |unit| {
-        unit.record::<Run>(id, RunEvent::RolledBack(ended))
-    })?;
-    Ok(())
+        unit.record::<Run>(id, RunEvent::RolledBack(ended))?;
+        gate::conflict::let_go(unit, run.directive)
+    })
 }

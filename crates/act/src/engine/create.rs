@@ -5,12 +5,18 @@ use crate::run::Run;
 use crate::run::events::{Created, Planned, RunEvent};
 use gate::{Directive, GateEnv};
 use kernel::{DirectiveId, Refusal, RunId, Unit};
+use std::collections::BTreeSet;
 
 /// What came of making a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Creation {
     /// The directive is executing, in this run.
     Created(RunId),
+    /// Others change the same subjects: it starts when they have ended.
+    Waiting {
+        /// Whom it waits for.
+        behind: BTreeSet<DirectiveId>,
+    },
     /// Its approval no longer holds: it is blocked and may be tried again.
     Blocked {
         /// Why.
@@ -32,6 +38,7 @@ pub fn create_run(
     let run: RunId = unit.ctx().next_id();
     match gate::operations::start(unit, env, id, run)? {
         gate::operations::Started::Started => {}
+        gate::operations::Started::Waiting { behind } => return Ok(Creation::Waiting { behind }),
         gate::operations::Started::Blocked { reasons } => return Ok(Creation::Blocked { reasons }),
     }
     let directive = unit.get::<Directive>(id)?;

@@ -80,7 +80,8 @@ pub fn resume(unit: &mut Unit<'_>, id: RunId, reason: &str) -> Result<Next, Refu
 ///
 /// # Errors
 /// When the run is not completed, was taken back already, its window has
-/// passed, or none of its steps can be undone.
+/// passed, none of its steps can be undone, or (`blocked`) another directive
+/// has begun to change what it changed.
 pub fn rollback(
     unit: &mut Unit<'_>,
     id: RunId,
@@ -113,6 +114,7 @@ pub fn rollback(
         )));
     }
     because_of(unit, run.entry, |unit| {
+        gate::conflict::reclaim(unit, run.directive)?;
         stop(unit, id, StopCause::RolledBack, reason)
     })?;
     advance(unit, id)

@@ -9,6 +9,7 @@ mod budgets;
 mod bundle;
 mod chaos;
 mod checkpoints;
+mod conflicts;
 mod cosigning;
 mod crash;
 mod golden;

@@ -1,5 +1,5 @@
-//! The checks of a verdict besides budget: validators, residency, policy,
-//! approval and kill switch. Each always answers.
+//! The checks of a verdict besides budget: validators, residency, conflicts,
+//! policy, approval and kill switch. Each always answers.
 
 use super::{Matter, Target};
 use crate::approval::{self, settings};
@@ -10,7 +10,7 @@ use crate::policy::{self, Facts};
 use crate::residency;
 use crate::validate;
 use crate::verdict::CheckResult;
-use crate::{Approval, ChokePoint, Directive, GateEnv, kill};
+use crate::{Approval, ChokePoint, Directive, GateEnv, conflict, kill};
 use kernel::names::Name;
 use kernel::{Actor, PrincipalKind, Ratio, Refusal, Snapshot, Span, Unit, Verdict};
 use serde_json::{Value, json};
@@ -99,6 +99,39 @@ pub(crate) fn standing_residency(
             capabilities: env.capabilities,
             at: unit.ctx().now,
         }),
+    }
+}
+
+/// Who else changes the subjects, and was asked for before. A plan may wait for
+/// them; a step may not come before them.
+pub(super) fn conflict(unit: &mut Unit<'_>, matter: &Matter<'_>) -> Result<CheckResult, Refusal> {
+    let (env, directive) = (matter.env, matter.directive);
+    if matter.target.step().is_some() {
+        let faults = standing_conflict(unit, env, directive, matter.target)?;
+        let fine = "nobody else changes its subjects";
+        return Ok(blocked_unless_empty("conflict", fine, &faults, json!({})));
+    }
+    let found = conflict::check(unit, env, directive)?;
+    let inputs = json!({ "with": found.with });
+    let fine = match found.waits.first() {
+        None => "nobody else changes its subjects".to_owned(),
+        Some(first) if found.waits.len() == 1 => format!("it waits: {first}"),
+        Some(first) => format!("it waits: {first}; and {} more", found.waits.len() - 1),
+    };
+    Ok(blocked_unless_empty("conflict", &fine, &found.blocks, inputs))
+}
+
+/// Why the target may not change its subjects now; empty when it may. Checked
+/// again at every attempt. What undoes a step is part of what was begun.
+pub(crate) fn standing_conflict(
+    unit: &mut Unit<'_>,
+    env: &GateEnv<'_>,
+    directive: &Directive,
+    target: &Target<'_>,
+) -> Result<Vec<String>, Refusal> {
+    match target {
+        Target::Plan | Target::Compensation(..) => Ok(Vec::new()),
+        Target::Step(_) => conflict::standing(unit, env, directive),
     }
 }
 

@@ -87,6 +87,10 @@ pub struct Directive {
     pub started_at: Option<Timestamp>,
     /// Why it is blocked, paused, aborted or expired.
     pub reason: Option<String>,
+    /// Whom it waits for: they change the same subjects and were asked for
+    /// before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub waits_for: BTreeSet<DirectiveId>,
     /// Earlier versions of the contract, oldest first.
     pub replaced: Vec<Replaced>,
     /// The latest moves, oldest first.
@@ -131,6 +135,15 @@ pub struct Edited {
 pub struct Awaited {
     /// The approval.
     pub approval: ApprovalId,
+}
+
+/// Whom it waits for has changed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queued {
+    /// Those right before it in the queues of its subjects; empty when it is
+    /// first everywhere.
+    pub behind: BTreeSet<DirectiveId>,
 }
 
 /// It was agreed to.
@@ -180,6 +193,8 @@ kernel::events! {
         Proposed(Plain) = "directive.proposed" in Intent,
         /// It waits for an approval.
         Awaited(Awaited) = "directive.approval_awaited" in Approval,
+        /// It took its place behind others, or came forward.
+        Queued(Queued) = "directive.queued" in Decision,
         /// It was agreed to.
         Approved(Approved) = "directive.approved" in Approval,
         /// It was stopped.
@@ -206,7 +221,7 @@ impl DirectiveEvent {
     #[must_use]
     pub fn trigger(&self) -> Option<Trigger> {
         match self {
-            Self::Drafted(_) | Self::Edited(_) | Self::Awaited(_) => None,
+            Self::Drafted(_) | Self::Edited(_) | Self::Awaited(_) | Self::Queued(_) => None,
             Self::Proposed(_) => Some(Trigger::Propose),
             Self::Approved(_) => Some(Trigger::Approve),
             Self::Blocked(_) => Some(Trigger::Block),
@@ -286,6 +301,7 @@ impl Directive {
             run: None,
             started_at: None,
             reason: None,
+            waits_for: BTreeSet::new(),
             replaced: Vec::new(),
             moves: vec![moved],
             entry: stamp.entry,
@@ -345,7 +361,11 @@ impl Directive {
                 self.run = Some(started.run);
                 self.started_at = Some(stamp.at);
             }
-            DirectiveEvent::Blocked(_) => self.approval = None,
+            DirectiveEvent::Blocked(_) => {
+                self.approval = None;
+                self.waits_for.clear();
+            }
+            DirectiveEvent::Expired(_) => self.waits_for.clear(),
             _ => {}
         }
         Ok(())
@@ -373,6 +393,12 @@ impl Aggregate for Directive {
             DirectiveEvent::Edited(edited) => next.edit(edited, stamp)?,
             DirectiveEvent::Awaited(awaited) if next.status == Status::Proposed => {
                 next.approval = Some(awaited.approval);
+            }
+            DirectiveEvent::Queued(queued) => {
+                if !matches!(next.status, Status::Proposed | Status::Approved) {
+                    return Err(Impossible::new("only what is to begin waits for others"));
+                }
+                next.waits_for.clone_from(&queued.behind);
             }
             DirectiveEvent::Awaited(_) => {
                 return Err(Impossible::new("only what is proposed waits for approval"));
@@ -410,11 +436,11 @@ impl Aggregate for Directive {
         }
     }
 
-    /// At once when it is approved: then it can start. While it is executed
+    /// At once when it is approved and waits for nobody: then it can start. While it is executed
     /// or paused its run watches the timebox; before, it ends with it.
     fn due(&self) -> Option<Timestamp> {
         match self.status {
-            Status::Approved => self.moves.last().map(|m| m.at),
+            Status::Approved if self.waits_for.is_empty() => self.moves.last().map(|m| m.at),
             Status::Executing | Status::Paused => None,
             status => (!LIFECYCLE.is_final(status)).then_some(self.expires_at),
         }

@@ -20,7 +20,7 @@ use crate::contract::bounded;
 use crate::directive::{
     Because, DirectiveEvent, Drafted, Edited, LIFECYCLE, Plain, REVISIONS_MAX, Status, Trigger,
 };
-use crate::{Approval, Contract, Directive, GateEnv, validate};
+use crate::{Approval, Contract, Directive, GateEnv, conflict, validate};
 use kernel::{ApprovalId, Digest, DirectiveId, EntryId, PrincipalKind, Refusal, Snapshot, Unit};
 use std::sync::Arc;
 
@@ -138,6 +138,7 @@ pub fn edit(
         return Err(Refusal::invalid("the edit changes nothing"));
     }
     void_approval(unit, &directive, "the directive was edited")?;
+    conflict::move_to(unit, env, &directive, &contract)?;
     let edited = Edited {
         from: directive.digest,
         changed: contract.changed_from(&directive.contract)?,
@@ -236,14 +237,18 @@ pub fn expire(unit: &mut Unit<'_>, id: DirectiveId) -> Result<Expiry, Refusal> {
     Ok(Expiry::Expired)
 }
 
-/// Records a move, refused by the lifecycle's own words where it is none.
+/// Records a move, refused by the lifecycle's own words where it is none. What
+/// has ended gives back its places in the queues of its subjects.
 fn moved(unit: &mut Unit<'_>, id: DirectiveId, event: DirectiveEvent) -> Result<(), Refusal> {
     let directive = unit.get::<Directive>(id)?;
     if let Some(trigger) = event.trigger() {
         LIFECYCLE.next(directive.status, trigger)?;
     }
-    unit.record::<Directive>(id, event)?;
-    Ok(())
+    let (_, after) = unit.record::<Directive>(id, event)?;
+    match conflict::ends(&after) {
+        true => conflict::leave(unit, &after),
+        false => Ok(()),
+    }
 }
 
 /// Refuses what has outlived its timebox.

@@ -7,6 +7,9 @@ use crate::choke::{self, Target};
 use crate::directive::{Approved, Awaited, DirectiveEvent, LIFECYCLE, Plain, Trigger};
 use crate::{Approval, ChokePoint, Directive, GateEnv, VerdictRecord};
 use kernel::{ApprovalId, DirectiveId, Refusal, Snapshot, Unit, Verdict, VerdictId};
+use crate::{Approval, ChokePoint, Directive, GateEnv, VerdictRecord, conflict};
+use kernel::{ApprovalId, Digest, DirectiveId, Refusal, Snapshot, Unit, Verdict, VerdictId};
+use serde_json::json;
 use std::collections::BTreeSet;
 
 /// What came of asking for a directive.
@@ -93,6 +96,7 @@ pub(super) fn consult(
             reasons,
         });
     }
+    conflict::join(unit, env, id, record.entry)?;
     let snapshot = unit.find::<Snapshot>(directive.contract.snapshot)?;
     let because = settings::needs_approval(
         &directive.contract,

@@ -1,17 +1,24 @@
 //! The beginning of a directive: its approval is checked once more and used
-//! up.
+//! up, unless others change its subjects.
 
 use super::{because_of, lapsed, moved, not_over};
 use crate::approval::{self, ApprovalEvent, Spent};
 use crate::directive::{self, DirectiveEvent, LIFECYCLE, Trigger};
-use crate::{Approval, Directive, GateEnv, kill};
+use crate::{Approval, Directive, GateEnv, conflict, kill};
 use kernel::{DirectiveId, Refusal, RunId, Unit};
+use std::collections::BTreeSet;
 
 /// What came of starting a directive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Started {
     /// It is executing, in this run.
     Started,
+    /// Others that change the same subjects were asked for before: it starts
+    /// when they have ended.
+    Waiting {
+        /// Whom it waits for.
+        behind: BTreeSet<DirectiveId>,
+    },
     /// Its approval no longer holds: it is blocked and may be tried again.
     Blocked {
         /// Why.
@@ -47,6 +54,10 @@ pub fn start(
     let reasons = lapsed(unit, env, &directive, approval::Status::Approved)?;
     if !reasons.is_empty() {
         return Ok(Started::Blocked { reasons });
+    }
+    let behind = conflict::join(unit, env, id, directive.entry)?;
+    if !behind.is_empty() {
+        return Ok(Started::Waiting { behind });
     }
     let spent = Spent { directive: id };
     let (entry, _) = because_of(unit, directive.entry, |unit| {

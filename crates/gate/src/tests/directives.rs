@@ -170,6 +170,7 @@ fn a_blocked_plan_is_recorded_and_asked_afresh_on_retry() {
             "contradiction",
             "compliance",
             "residency",
+            "conflict",
             "policy",
             "budget",
             "approval",

@@ -8,8 +8,9 @@ use crate::budget::{self, Actual, Counter, Reservation};
 use crate::directive::Status;
 use crate::kill::{self, KillSwitch, Scope};
 use crate::operations::{self, Approve};
-use crate::{Admission, Approval, Permit, VerdictRecord, permit};
-use kernel::{Aggregate, DirectiveId, Role, RunId};
+use crate::conflict::{self, Claim};
+use crate::{Admission, Approval, Directive, Permit, VerdictRecord, permit};
+use kernel::{Aggregate, DirectiveId, Role, RunId, Subject};
 use proptest::prelude::*;
 use serde_json::json;
 use uuid::Uuid;
@@ -29,6 +30,7 @@ enum Move {
     Resume(usize),
     Complete(usize),
     Abort(usize),
+    LetGo(usize),
     Admit(usize, usize),
     Settle(usize, usize),
     Engage(usize),
@@ -60,6 +62,7 @@ fn moves() -> impl Strategy<Value = Move> {
         3 => n.clone().prop_map(Move::Resume),
         1 => n.clone().prop_map(Move::Complete),
         1 => n.clone().prop_map(Move::Abort),
+        2 => n.clone().prop_map(Move::LetGo),
         16 => (n.clone(), 0_usize..2).prop_map(|(d, s)| Move::Admit(d, s)),
         3 => (n.clone(), 0_usize..3).prop_map(|(r, a)| Move::Settle(r, a)),
         2 => n.clone().prop_map(Move::Engage),
@@ -112,6 +115,7 @@ fn make(world: &mut World, seen: &mut Seen, made: &Move) {
         | Move::Resume(d)
         | Move::Complete(d)
         | Move::Abort(d)
+        | Move::LetGo(d)
         | Move::Approve(d, _)
         | Move::Admit(d, _) => (pick(*d), *d),
     };
@@ -135,6 +139,11 @@ fn make(world: &mut World, seen: &mut Seen, made: &Move) {
         Move::Edit(_) => {
             let mut contract = directive.contract.clone();
             contract.objective.push('!');
+            let cart = Subject::parse("service/cart").unwrap();
+            match contract.scope.subjects.contains(&cart) {
+                true => contract.scope.subjects.retain(|s| *s != cart),
+                false => contract.scope.subjects.push(cart),
+            }
             operations::edit(unit, env, id, contract).map(drop)
         }
         Move::Approve(..) | Move::Reject(_) => {
@@ -154,12 +163,19 @@ fn make(world: &mut World, seen: &mut Seen, made: &Move) {
         Move::Resume(_) => operations::resume(unit, id),
         Move::Complete(_) => operations::complete(unit, id),
         Move::Abort(_) => operations::abort(unit, id, "enough"),
+        Move::LetGo(_) if is_undone(&directive) => conflict::let_go(unit, id),
         _ => Ok(()),
     });
     if let Err(refusal) = result {
         assert_eq!(world.entries.len(), before);
         assert_ne!(refusal.code, kernel::Code::Integrity, "{made:?}: {refusal}");
     }
+}
+
+/// Whether what a directive did is being undone: it keeps its places until
+/// that has ended.
+fn is_undone(directive: &Directive) -> bool {
+    directive.run.is_some() && matches!(directive.status, Status::Aborted | Status::Expired)
 }
 
 /// The straight way from a draft to its start, so that what comes after it is
@@ -317,6 +333,47 @@ fn check_world(world: &World) {
     }
 }
 
+/// Who changes a subject stands in its queue, in the same order everywhere, and
+/// only the first has begun; what has ended stands nowhere.
+fn check_queues(world: &World) {
+    let claims = world.all::<Claim>();
+    let of = |id: DirectiveId| world.directive(id);
+    let order = |claim: &Claim| -> Vec<_> { claim.queue.iter().map(|p| p.directive).collect() };
+    for claim in &claims {
+        for (at, place) in claim.queue.iter().enumerate() {
+            let directive = of(place.directive);
+            let waits = matches!(directive.status, Status::Proposed | Status::Approved);
+            let works = matches!(directive.status, Status::Executing | Status::Paused);
+            assert!(waits || works || is_undone(&directive), "{directive:?}");
+            assert!(waits || at == 0, "only the first has begun: {claim:?}");
+        }
+        for other in &claims {
+            let shared = |all: Vec<DirectiveId>, with: &Claim| -> Vec<_> {
+                let kept = all.into_iter();
+                kept.filter(|id| with.place(*id).is_some()).collect()
+            };
+            assert_eq!(shared(order(claim), other), shared(order(other), claim));
+        }
+    }
+    for directive in world.all::<Directive>() {
+        let changes = directive.contract.steps.iter().any(|s| s.module != "look");
+        let lives = !matches!(
+            directive.status,
+            Status::Draft | Status::Blocked | Status::Complete | Status::Aborted | Status::Expired
+        );
+        let mut behind = std::collections::BTreeSet::new();
+        for subject in &directive.contract.scope.subjects {
+            let claim = world.see::<Claim>(subject);
+            let place = claim.as_ref().and_then(|claim| claim.place(directive.id));
+            assert!(!lives || changes == place.is_some(), "{directive:?} {claim:?}");
+            if let (Some(at), Some(claim)) = (place.and_then(|at| at.checked_sub(1)), claim) {
+                behind.insert(claim.queue[at].directive);
+            }
+        }
+        assert_eq!(directive.waits_for, behind, "{directive:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
     #[test]
@@ -326,6 +383,7 @@ proptest! {
         for made in &sequence {
             make(&mut world, &mut seen, made);
             check_world(&world);
+            check_queues(&world);
         }
         world.check_replay();
     }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod approvals;
+mod conflicts;
 mod directives;
 mod interleavings;
 mod kill;

@@ -388,6 +388,7 @@ impl World {
             Fold::of::<Reservation>(),
             Fold::of::<Counter>(),
             Fold::of::<Snapshot>(),
+            Fold::of::<crate::conflict::Claim>(),
         ];
         let mut again: BTreeMap<StreamId, (u64, Arc<dyn State>)> = BTreeMap::new();
         for (draft, at, actor) in &self.entries {

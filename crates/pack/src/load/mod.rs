@@ -144,6 +144,13 @@ fn rules(
         }
     }
     let conditions = validators::compile(parts, names, faults);
+    if let Some(document) = &parts.conflicts {
+        for (at, message) in document.value.faults() {
+            let path = ["pairs", &at.to_string()];
+            let refusal = Refusal::invalid(message);
+            faults.push(document.places.fault(&path, refusal));
+        }
+    }
     if let Some(document) = &parts.residency
         && let Err(refusal) = document.value.check()
     {
@@ -163,6 +170,11 @@ fn rules(
             .kill_switch
             .as_ref()
             .map(|d| d.value)
+            .unwrap_or_default(),
+        conflicts: parts
+            .conflicts
+            .as_ref()
+            .map(|d| d.value.clone())
             .unwrap_or_default(),
         // One that could not be read is a fault already.
         residency: parts.residency.as_ref().map(|d| d.value.clone()),

@@ -9,7 +9,7 @@ use crate::manifest::Manifest;
 use crate::runbook::Definition as Runbook;
 use crate::testing::Case;
 use crate::yaml::{self, Document};
-use gate::{approval, budget, kill, residency, validate};
+use gate::{approval, budget, conflict, kill, residency, validate};
 use sense::definition::{ConfidenceTables, Correlation, Promotion, Rule, SignalType, Source};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -48,6 +48,7 @@ pub(super) struct Parts {
     pub(super) budgets: Option<Document<budget::Book>>,
     pub(super) approvals: Option<Document<approval::Settings>>,
     pub(super) kill_switch: Option<Document<kill::Settings>>,
+    pub(super) conflicts: Option<Document<conflict::Settings>>,
     pub(super) residency: Option<Document<residency::Settings>>,
     pub(super) labels: Option<Document<Labels>>,
     pub(super) schemas: Group<SchemaDefinition>,
@@ -71,6 +72,7 @@ impl Parts {
             budgets: single(files, files::BUDGETS, faults),
             approvals: single(files, files::APPROVALS, faults),
             kill_switch: single(files, files::KILL_SWITCH, faults),
+            conflicts: single(files, files::CONFLICTS, faults),
             residency: single(files, files::RESIDENCY, faults),
             labels: single(files, files::LABELS, faults),
             schemas: group(files, Folder::Schemas, faults),

@@ -178,6 +178,7 @@ fn standing(unit: &mut Unit<'_>, id: DirectiveId) -> Result<Value, Refusal> {
         "status": directive.status,
         "approval": directive.approval,
         "run": directive.run,
+        "waits_for": directive.waits_for,
     }))
 }
 

@@ -54,8 +54,21 @@ pub const FILTERS: [Parameter; 3] = [
 /// # Errors
 /// `invalid` parameters; `unavailable` storage.
 pub async fn list(app: &App, caller: &Caller, query: &Query, kind: &str) -> Answer<Page<Resource>> {
-    let paging = Paging::read(query, caller.tenant(), kind, Order::Descending)?;
     let statuses = query.text("status").unwrap_or_default();
+    list_in(app, caller, query, (kind, statuses)).await
+}
+
+/// The same of those in these statuses, separated by commas; all when empty.
+///
+/// # Errors
+/// As [`list`].
+pub async fn list_in(
+    app: &App,
+    caller: &Caller,
+    query: &Query,
+    (kind, statuses): (&str, &str),
+) -> Answer<Page<Resource>> {
+    let paging = Paging::read(query, caller.tenant(), kind, Order::Descending)?;
     let asked = DocumentQuery {
         kind: kind.to_owned(),
         statuses: statuses

@@ -7,6 +7,7 @@ mod approvals;
 mod archive;
 mod budgets;
 mod checkpoints;
+mod conflicts;
 mod directives;
 mod events;
 mod export;
@@ -37,6 +38,7 @@ pub fn rows() -> Vec<Route> {
         ingest::rows(),
         sensing::rows(),
         directives::rows(),
+        conflicts::rows(),
         approvals::rows(),
         signing_keys::rows(),
         runs::rows(),

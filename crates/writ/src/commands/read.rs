@@ -246,3 +246,31 @@ pub(crate) async fn status(client: &Client, output: Json) -> Result<(), Failure>
     });
     Ok(())
 }
+
+/// Subjects that several directives would change: who does, and who waits.
+pub(crate) async fn conflicts(client: &Client, output: Json) -> Result<(), Failure> {
+    let answer = client.get("/v1/conflicts?limit=200").await?;
+    let mut rows = Vec::new();
+    for item in items(&answer) {
+        let queue = render::at(&item, "state.queue").and_then(Value::as_array);
+        let queue = queue.cloned().unwrap_or_default();
+        for pair in queue.windows(2) {
+            if let [before, waiting] = pair {
+                rows.push(json!({
+                    "subject": render::at(&item, "state.subject"),
+                    "waiting": waiting,
+                    "for": before,
+                }));
+            }
+        }
+    }
+    let columns = [
+        ("subject", "subject"),
+        ("directive", "waiting.directive"),
+        ("type", "waiting.type"),
+        ("since", "waiting.since"),
+        ("waits for", "for.directive"),
+    ];
+    print(output, &answer, |_| render::table(&rows, &columns));
+    Ok(())
+}

@@ -149,6 +149,8 @@ pub struct DirectiveView {
     pub status: String,
     /// Why it is there.
     pub reason: Option<String>,
+    /// The directives that it waits for: they change the same subjects.
+    pub waits_for: Vec<String>,
     /// The version of the contract.
     pub revision: u32,
     /// How often the gate was asked afresh.
@@ -219,6 +221,11 @@ pub fn directive_page(frame: &Frame, view: &DirectiveView) -> Markup {
                 span.hint { (text::shown(&view.kind)) " · version " (view.revision) " · by " (part::actor(&view.issued_by)) }
             }
             @if let Some(reason) = &view.reason { p.why-status { (text::prose(reason)) } }
+            @if !view.waits_for.is_empty() {
+                p.why-status #waits-for { "It waits for "
+                    @for (at, id) in view.waits_for.iter().enumerate() { @if at > 0 { ", " } a href={ "/directives/" (text::segment(id)) } { (part::id_text(id)) } }
+                    ", asked for before it, which changes the same subject. It starts by itself when that has ended and it is approved." }
+            }
         }
         div.split {
             aside.col.side {

@@ -149,6 +149,7 @@ fn directive() -> DirectiveView {
         kind: h(),
         status: h(),
         reason: Some(h()),
+        waits_for: vec![own(), h()],
         revision: 2,
         round: 1,
         digest: h(),
