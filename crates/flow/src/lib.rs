@@ -19,7 +19,9 @@ pub mod policies;
 pub mod residency;
 mod runner;
 mod sweep;
+pub mod templates;
 mod ticks;
+pub mod versions;
 
 pub mod checkpoints;
 pub mod scheduler;

@@ -15,6 +15,7 @@ pub mod access;
 pub mod budget;
 pub mod conflict;
 pub mod contract;
+pub mod difference;
 pub mod directive;
 pub mod policy;
 pub mod residency;

@@ -104,7 +104,8 @@ impl Rules {
             faults.push(fault("rules", refusal.at("budgets").to_string()));
         }
         let pairs = source.conflicts.faults().into_iter();
-        faults.extend(pairs.map(|(at, why)| fault("rules", format!("conflicts.pairs[{at}]: {why}"))));
+        faults
+            .extend(pairs.map(|(at, why)| fault("rules", format!("conflicts.pairs[{at}]: {why}"))));
         if let Some(Err(refusal)) = source.residency.as_ref().map(residency::Settings::check) {
             faults.push(fault("rules", refusal.at("residency").to_string()));
         }

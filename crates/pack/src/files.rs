@@ -72,6 +72,7 @@ const FOLDERS: &[(Folder, &str, &[&str], Need)] = &[
         Need::May,
     ),
     (Folder::Runbooks, "runbooks/", &[".yaml"], Need::May),
+    (Folder::Templates, "templates/", &[".yaml"], Need::May),
     (Folder::Tests, "tests/", &[".yaml"], Need::May),
     (Folder::Fixtures, "fixtures/", &[""], Need::May),
 ];
@@ -97,6 +98,8 @@ pub(crate) enum Folder {
     PolicyTests,
     /// Runbooks.
     Runbooks,
+    /// Templates of directives.
+    Templates,
     /// The pack's own tests.
     Tests,
     /// Recorded input.

@@ -21,6 +21,7 @@ mod yaml;
 
 pub mod policies;
 pub mod runbook;
+pub mod templates;
 
 mod load;
 mod model;
@@ -37,3 +38,4 @@ pub use load::load;
 pub use manifest::{Manifest, Version};
 pub use model::Pack;
 pub use runbook::{Choice, Runbook, Situation, choose, propose};
+pub use templates::Template;

@@ -4,6 +4,7 @@ use crate::fault::Fault;
 use crate::labels::Labels;
 use crate::manifest::Manifest;
 use crate::runbook::Runbook;
+use crate::templates::Template;
 use crate::testing::Case;
 use gate::{Capabilities, Rules, residency};
 use kernel::{Digest, Refusal, Subject};
@@ -33,6 +34,8 @@ pub struct Pack {
     pub rules: Arc<Rules>,
     /// The runbooks, in the order in which they are asked.
     pub runbooks: Vec<Runbook>,
+    /// Contracts of directives with parameters, by name.
+    pub templates: BTreeMap<String, Template>,
     /// What people call things.
     pub labels: Labels,
     /// The policies as written, by file.
@@ -43,11 +46,11 @@ pub struct Pack {
     pub tests: Vec<Case>,
     /// Recorded input, by path.
     pub fixtures: BTreeMap<String, Vec<u8>>,
-    /// Where runbooks name modules.
+    /// Where runbooks and templates name modules.
     pub(crate) modules: Vec<ModuleUse>,
 }
 
-/// A place where a runbook names a module.
+/// A place where a runbook or a template names a module.
 #[derive(Clone, Debug)]
 pub(crate) struct ModuleUse {
     pub(crate) module: String,
@@ -97,6 +100,8 @@ impl Pack {
             .iter()
             .map(|r| r.definition().directive.kind.clone());
         let autonomous = self.rules.approvals.autonomous.keys().cloned();
+        let templates = self.templates.values();
+        let kinds = kinds.chain(templates.map(|t| t.definition().directive.kind.clone()));
         gate::policy::Known {
             tools: capabilities.map(|c| c.keys().cloned().collect()),
             subject_types: Some(self.schemas.keys().cloned().collect()),
@@ -104,7 +109,7 @@ impl Pack {
         }
     }
 
-    /// Modules that runbooks name and that do not exist.
+    /// Modules that runbooks and templates name and that do not exist.
     #[must_use]
     pub fn check_modules(&self, capabilities: &Capabilities) -> Vec<Fault> {
         let unknown = self

@@ -2,6 +2,7 @@
 
 mod archive;
 mod deciding;
+mod directive;
 mod nouns;
 mod policy;
 mod residency;
@@ -9,6 +10,7 @@ mod signing;
 
 pub(crate) use archive::{ArchiveAt, ArchiveCommand, Target, Trusted};
 pub(crate) use deciding::{Approval, Approve, Reject};
+pub(crate) use directive::{Directive, Draft};
 pub(crate) use nouns::{Budget, Key, Pack, Principal, Session, Tenant};
 pub(crate) use policy::Policy;
 pub(crate) use residency::{CheckResidency, Residency};
@@ -89,6 +91,11 @@ pub(crate) enum Command {
     Approval {
         #[command(subcommand)]
         command: Approval,
+    },
+    /// Directives: drafts from templates, and what versions differ in
+    Directive {
+        #[command(subcommand)]
+        command: Directive,
     },
     /// Propose a directive from a contract in JSON
     Propose {

@@ -19,7 +19,8 @@ use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command};
 use client::Client;
 use commands::{
-    Json, approval, archive, backup, budget, decide, identity, kill, ledger, pack, personal, policy, read, residency, session,
+    Json, approval, archive, backup, budget, decide, directive, identity, kill, ledger, pack,
+    personal, policy, read, residency, session,
 };
 use failure::Failure;
 use std::process::ExitCode;
@@ -88,6 +89,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Abort(to) => decide::directive(client, output, "abort", &to).await,
         Command::Retry { id } => decide::retry(client, output, &id).await,
         Command::Rollback(to) => decide::directive(client, output, "rollback", &to).await,
+        Command::Directive { command } => directive::run(client, output, command).await,
         Command::Conflicts => read::conflicts(client, output).await,
         Command::Kill { command } => kill::run(client, output, command).await,
         Command::Ledger { command } => ledger::run(client, output, command).await,

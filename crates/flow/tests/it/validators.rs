@@ -48,7 +48,7 @@ async fn what_a_pack_adds_is_asked_everywhere_and_recorded_with_what_it_looked_a
     let order: Vec<_> = plan.results.iter().map(|r| r.check.as_str()).collect();
     assert_eq!(
         order[3..7],
-        ["compliance", "not_so_hot", "notes_are_cheap", "policy"]
+        ["compliance", "not_so_hot", "notes_are_cheap", "residency"]
     );
     let warned = &plan.results[4];
     assert_eq!(warned.verdict, Verdict::Warn);
@@ -116,7 +116,7 @@ async fn a_condition_that_is_false_or_fails_blocks_the_plan() {
         assert_eq!(given.verdict, Verdict::Block, "{require}");
         let result = given.results.iter().find(|r| r.check == "cool").unwrap();
         assert_eq!(result.reason, reason, "{require}");
-        assert_eq!(given.results.len(), 9, "none is cut short");
+        assert_eq!(given.results.len(), 11, "none is cut short");
         checks::all(&control).await;
     }
 }

@@ -118,7 +118,12 @@ pub(super) fn conflict(unit: &mut Unit<'_>, matter: &Matter<'_>) -> Result<Check
         Some(first) if found.waits.len() == 1 => format!("it waits: {first}"),
         Some(first) => format!("it waits: {first}; and {} more", found.waits.len() - 1),
     };
-    Ok(blocked_unless_empty("conflict", &fine, &found.blocks, inputs))
+    Ok(blocked_unless_empty(
+        "conflict",
+        &fine,
+        &found.blocks,
+        inputs,
+    ))
 }
 
 /// Why the target may not change its subjects now; empty when it may. Checked

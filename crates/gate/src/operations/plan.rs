@@ -1,15 +1,12 @@
 //! Asking for a directive: the gate's verdict on the plan, and then either a
 //! block, a request for approval, or an approval that nobody needs to give.
 
-use super::{because_of, blocked, moved, not_over};
+use super::{because_of, blocked, moved, not_over, sound};
 use crate::approval::{ApprovalEvent, Binding, Given, Requested, settings, shown};
 use crate::choke::{self, Target};
 use crate::directive::{Approved, Awaited, DirectiveEvent, LIFECYCLE, Plain, Trigger};
-use crate::{Approval, ChokePoint, Directive, GateEnv, VerdictRecord};
-use kernel::{ApprovalId, DirectiveId, Refusal, Snapshot, Unit, Verdict, VerdictId};
 use crate::{Approval, ChokePoint, Directive, GateEnv, VerdictRecord, conflict};
-use kernel::{ApprovalId, Digest, DirectiveId, Refusal, Snapshot, Unit, Verdict, VerdictId};
-use serde_json::json;
+use kernel::{ApprovalId, DirectiveId, Refusal, Snapshot, Unit, Verdict, VerdictId};
 use std::collections::BTreeSet;
 
 /// What came of asking for a directive.
@@ -37,7 +34,7 @@ pub enum Proposed {
 /// Asks for a drafted directive.
 ///
 /// # Errors
-/// When it is no draft or its timebox has ended.
+/// When it is no draft, its timebox has ended, or its contract is faulty.
 pub fn propose(
     unit: &mut Unit<'_>,
     env: &GateEnv<'_>,
@@ -63,6 +60,9 @@ fn ask_for(
     let directive = unit.get::<Directive>(id)?;
     LIFECYCLE.next(directive.status, trigger)?;
     not_over(unit, &directive)?;
+    // What is checked when it is written is checked again when it is asked for:
+    // bounds may have changed since.
+    sound(unit, &directive.contract)?;
     let plain = Plain {
         digest: directive.digest,
     };

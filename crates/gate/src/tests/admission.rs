@@ -407,7 +407,7 @@ fn a_missing_snapshot_blocks_with_all_results() {
         })
         .unwrap();
     assert_eq!(record.verdict(), Verdict::Block);
-    assert_eq!(record.given.results.len(), 8);
+    assert_eq!(record.given.results.len(), 10);
     for check in crate::validate::Validator::ALL {
         assert_eq!(record.result(check.name()).unwrap().verdict, Verdict::Block);
     }

@@ -404,6 +404,38 @@ fn an_unknown_module_blocks() {
 }
 
 #[test]
+fn a_contract_is_checked_again_when_it_is_asked_for() {
+    let mut world = World::new();
+    let scout = agent("scout");
+    let mut contract = world.contract(&scout, &["mend"]);
+    contract.budget = money("1 EUR");
+    let refused = world.run(&scout, |unit, _| {
+        operations::draft(unit, contract.clone(), None)
+    });
+    assert!(refused.unwrap_err().message.contains("the steps cost"));
+    // As a draft that was written when another bound held.
+    let id = kernel::DirectiveId(Uuid::from_u128(9));
+    let drafted = crate::directive::Drafted {
+        directive: id,
+        digest: contract.digest().unwrap(),
+        contract,
+        origin: None,
+        issuer_roles: Vec::new(),
+    };
+    world
+        .run(&scout, |unit, _| {
+            let event = crate::directive::DirectiveEvent::Drafted(drafted);
+            unit.record::<Directive>(id, event)
+        })
+        .unwrap();
+    let refused = world
+        .run(&engine(), |unit, env| operations::propose(unit, env, id))
+        .unwrap_err();
+    assert!(refused.message.contains("the steps cost"), "{refused}");
+    assert_eq!(world.directive(id).status, Status::Draft);
+}
+
+#[test]
 fn states_are_read_back_as_written() {
     let mut world = World::new();
     let (id, _) = world.executing(&agent("scout"), &["mend"]);

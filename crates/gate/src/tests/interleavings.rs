@@ -5,10 +5,10 @@
 use super::world::{POLICY, World, agent, engine, person, rules, source};
 use crate::approval::Status as ApprovalStatus;
 use crate::budget::{self, Actual, Counter, Reservation};
+use crate::conflict::{self, Claim};
 use crate::directive::Status;
 use crate::kill::{self, KillSwitch, Scope};
 use crate::operations::{self, Approve};
-use crate::conflict::{self, Claim};
 use crate::{Admission, Approval, Directive, Permit, VerdictRecord, permit};
 use kernel::{Aggregate, DirectiveId, Role, RunId, Subject};
 use proptest::prelude::*;
@@ -287,7 +287,7 @@ fn change_rules(world: &mut World, version: usize) {
 
 /// Everything that is due is looked at, as the scheduler does.
 fn tick(world: &mut World) {
-    for directive in world.all::<crate::Directive>() {
+    for directive in world.all::<Directive>() {
         let id = directive.id;
         let ticked = world
             .run(&engine(), |unit, _| operations::expire(unit, id))
@@ -318,7 +318,7 @@ fn check_world(world: &World) {
         let used = counter.used().unwrap();
         assert!(!used.exceeds(&counter.terms.hard).unwrap(), "{counter:?}");
     }
-    for directive in world.all::<crate::Directive>() {
+    for directive in world.all::<Directive>() {
         let approval = directive.approval.and_then(|id| world.see::<Approval>(id));
         let status = approval.map(|a| a.status);
         match directive.status {
@@ -365,7 +365,10 @@ fn check_queues(world: &World) {
         for subject in &directive.contract.scope.subjects {
             let claim = world.see::<Claim>(subject);
             let place = claim.as_ref().and_then(|claim| claim.place(directive.id));
-            assert!(!lives || changes == place.is_some(), "{directive:?} {claim:?}");
+            assert!(
+                !lives || changes == place.is_some(),
+                "{directive:?} {claim:?}"
+            );
             if let (Some(at), Some(claim)) = (place.and_then(|at| at.checked_sub(1)), claim) {
                 behind.insert(claim.queue[at].directive);
             }

@@ -24,18 +24,18 @@ use uuid::Uuid;
 
 /// Who acts, in which roles.
 #[derive(Clone, Debug)]
-pub(super) struct Who(pub(super) Actor, pub(super) Vec<Role>);
+pub(crate) struct Who(pub(super) Actor, pub(super) Vec<Role>);
 
 /// A person with one role.
-pub(super) fn person(name: &str, role: Role) -> Who {
+pub(crate) fn person(name: &str, role: Role) -> Who {
     Who(Actor::new(PrincipalKind::Human, name), vec![role])
 }
 /// An agent.
-pub(super) fn agent(name: &str) -> Who {
+pub(crate) fn agent(name: &str) -> Who {
     Who(Actor::new(PrincipalKind::Agent, name), vec![Role::Agent])
 }
 /// A part of writ.
-pub(super) fn engine() -> Who {
+pub(crate) fn engine() -> Who {
     Who(Actor::system("engine"), Vec::new())
 }
 
@@ -49,15 +49,15 @@ impl Reader for Memory {
     }
 }
 
-pub(super) struct World {
+pub(crate) struct World {
     memory: Memory,
     /// Every entry, with the time and actor of its command.
-    pub(super) entries: Vec<(Draft, Timestamp, Actor)>,
-    pub(super) now: Timestamp,
-    pub(super) rules: Rules,
-    pub(super) modules: Capabilities,
-    pub(super) everywhere: Option<StoppedBy>,
-    pub(super) snapshot: SnapshotId,
+    pub(crate) entries: Vec<(Draft, Timestamp, Actor)>,
+    pub(crate) now: Timestamp,
+    pub(crate) rules: Rules,
+    pub(crate) modules: Capabilities,
+    pub(crate) everywhere: Option<StoppedBy>,
+    pub(crate) snapshot: SnapshotId,
     seed: u128,
 }
 
@@ -75,7 +75,7 @@ forbid(principal, action, resource) unless { resource in SubjectType::"service" 
 "#;
 
 /// An endpoint that may be reached until this world is ten years old.
-pub(super) fn in_eu() -> Value {
+pub(crate) fn in_eu() -> Value {
     json!({ "region": "eu", "attestation": {
         "retention": "none", "training": false, "logging": "none", "by": "operations",
         "at": Timestamp::from_micros(START), "until": Timestamp::from_micros(START).plus(Span::parse("3650d").unwrap()),
@@ -150,7 +150,7 @@ pub(crate) fn modules() -> Capabilities {
     .collect()
 }
 
-pub(super) const START: i64 = 1_700_000_000_000_000;
+pub(crate) const START: i64 = 1_700_000_000_000_000;
 
 fn snapshot() -> Snapshot {
     let observed_at = Timestamp::from_micros(START);
@@ -187,7 +187,7 @@ fn snapshot() -> Snapshot {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let snapshot = snapshot();
         let id = snapshot.id().unwrap();
         let mut world = Self {
@@ -209,7 +209,7 @@ impl World {
     }
 
     /// Runs one command; `Err` leaves everything as it was.
-    pub(super) fn run<T>(
+    pub(crate) fn run<T>(
         &mut self,
         who: &Who,
         op: impl FnOnce(&mut Unit<'_>, &GateEnv<'_>) -> Result<T, Refusal>,
@@ -239,7 +239,7 @@ impl World {
     }
 
     /// The state of an aggregate.
-    pub(super) fn see<A: Aggregate>(&self, id: impl std::fmt::Display) -> Option<Arc<A>> {
+    pub(crate) fn see<A: Aggregate>(&self, id: impl std::fmt::Display) -> Option<Arc<A>> {
         let ctx = Ctx::new(
             TenantId(Uuid::nil()),
             self.now,
@@ -251,26 +251,26 @@ impl World {
     }
 
     /// Every state of one kind.
-    pub(super) fn all<A: Aggregate>(&self) -> Vec<Arc<A>> {
+    pub(crate) fn all<A: Aggregate>(&self) -> Vec<Arc<A>> {
         let of_kind = self.memory.0.keys().filter(|s| s.kind() == A::KIND);
         of_kind.filter_map(|s| self.see::<A>(s.id())).collect()
     }
 
-    pub(super) fn directive(&self, id: DirectiveId) -> Arc<Directive> {
+    pub(crate) fn directive(&self, id: DirectiveId) -> Arc<Directive> {
         self.see::<Directive>(id).unwrap()
     }
 
     /// How many entries of this kind there are.
-    pub(super) fn count(&self, kind: &str) -> usize {
+    pub(crate) fn count(&self, kind: &str) -> usize {
         self.entries.iter().filter(|(d, ..)| d.kind == kind).count()
     }
 
-    pub(super) fn pass(&mut self, span: &str) {
+    pub(crate) fn pass(&mut self, span: &str) {
         self.now = self.now.plus(Span::parse(span).unwrap());
     }
 
     /// A contract with one step per module, each at 2 EUR.
-    pub(super) fn contract(&self, issuer: &Who, modules: &[&str]) -> Contract {
+    pub(crate) fn contract(&self, issuer: &Who, modules: &[&str]) -> Contract {
         let steps = modules.iter().enumerate().map(|(at, module)| Step {
             id: format!("s{at}"),
             module: (*module).to_owned(),
@@ -299,18 +299,18 @@ impl World {
         }
     }
 
-    pub(super) fn draft(&mut self, issuer: &Who, contract: Contract) -> DirectiveId {
+    pub(crate) fn draft(&mut self, issuer: &Who, contract: Contract) -> DirectiveId {
         self.run(issuer, |unit, _| operations::draft(unit, contract, None))
             .unwrap()
     }
 
-    pub(super) fn propose(&mut self, id: DirectiveId) -> Proposed {
+    pub(crate) fn propose(&mut self, id: DirectiveId) -> Proposed {
         self.run(&engine(), |unit, env| operations::propose(unit, env, id))
             .unwrap()
     }
 
     /// A proposed directive that waits for approval.
-    pub(super) fn waiting(&mut self, issuer: &Who, modules: &[&str]) -> (DirectiveId, ApprovalId) {
+    pub(crate) fn waiting(&mut self, issuer: &Who, modules: &[&str]) -> (DirectiveId, ApprovalId) {
         let contract = self.contract(issuer, modules);
         let id = self.draft(issuer, contract);
         match self.propose(id) {
@@ -320,7 +320,7 @@ impl World {
     }
 
     /// A directive that is executing in this run.
-    pub(super) fn executing(&mut self, issuer: &Who, modules: &[&str]) -> (DirectiveId, RunId) {
+    pub(crate) fn executing(&mut self, issuer: &Who, modules: &[&str]) -> (DirectiveId, RunId) {
         let contract = self.contract(issuer, modules);
         let id = self.draft(issuer, contract);
         if let Proposed::Waiting { approval } = self.propose(id) {
@@ -335,7 +335,7 @@ impl World {
         (id, run)
     }
 
-    pub(super) fn start(
+    pub(crate) fn start(
         &mut self,
         id: DirectiveId,
         run: RunId,
@@ -343,7 +343,7 @@ impl World {
         self.run(&engine(), |unit, env| operations::start(unit, env, id, run))
     }
 
-    pub(super) fn approve(
+    pub(crate) fn approve(
         &mut self,
         name: &str,
         approval: ApprovalId,
@@ -360,7 +360,7 @@ impl World {
         })
     }
 
-    pub(super) fn admit(
+    pub(crate) fn admit(
         &mut self,
         directive: DirectiveId,
         run: RunId,
@@ -377,7 +377,7 @@ impl World {
     }
 
     /// Folds every entry again and compares with the states that stand.
-    pub(super) fn check_replay(&self) {
+    pub(crate) fn check_replay(&self) {
         let folds = [
             Fold::of::<Directive>(),
             Fold::of::<Approval>(),
@@ -419,12 +419,12 @@ impl World {
     }
 }
 
-pub(super) fn money(text: &str) -> Money {
+pub(crate) fn money(text: &str) -> Money {
     Money::parse(text, None).unwrap()
 }
 
 /// The permit of an admission that must be one.
-pub(super) fn permitted(admission: Admission) -> crate::Permit {
+pub(crate) fn permitted(admission: Admission) -> crate::Permit {
     match admission {
         Admission::Permitted(permit) => permit,
         Admission::Blocked { reasons, .. } => panic!("blocked: {reasons:?}"),
@@ -432,7 +432,7 @@ pub(super) fn permitted(admission: Admission) -> crate::Permit {
 }
 
 /// The reasons of an admission that must be blocked.
-pub(super) fn blocked(admission: Admission) -> String {
+pub(crate) fn blocked(admission: Admission) -> String {
     match admission {
         Admission::Permitted(permit) => panic!("permitted: {permit:?}"),
         Admission::Blocked { reasons, .. } => reasons.join("; "),

@@ -12,6 +12,7 @@ use crate::files::{self, Files, Folder};
 use crate::model::{ModuleUse, Pack};
 use crate::policies;
 use crate::runbook;
+use crate::templates::{self, Template};
 use gate::{Rules, RulesSource};
 use kernel::Refusal;
 use read::Parts;
@@ -55,6 +56,7 @@ fn assemble(files: &Files, parts: &Parts, faults: &mut Vec<Fault>) -> Option<Pac
     cross::residency(parts, faults);
     cross::labels(parts, &names, faults);
     let runbooks = runbooks(parts, &names, faults);
+    let templates = templates(parts, &names, faults);
     cross::tests(parts, files, &names, faults);
     let policy_tests = policies::tests(files, Folder::PolicyTests, faults);
     let digests = files::digests(files);
@@ -77,6 +79,7 @@ fn assemble(files: &Files, parts: &Parts, faults: &mut Vec<Fault>) -> Option<Pac
         policies: policies::texts(files, &mut Vec::new()),
         policy_tests,
         runbooks,
+        templates,
         labels: parts
             .labels
             .as_ref()
@@ -188,12 +191,9 @@ fn rules(
     }
 }
 
-fn runbooks(
-    parts: &Parts,
-    names: &cross::Names<'_>,
-    faults: &mut Vec<Fault>,
-) -> Vec<runbook::Runbook> {
-    let known = runbook::Known {
+/// What runbooks and templates may name.
+fn known<'a>(parts: &'a Parts, names: &'a cross::Names<'a>) -> runbook::Known<'a> {
+    runbook::Known {
         rules: names.rules.as_ref(),
         fields: names.fields.as_ref(),
         personal: &names.personal,
@@ -201,7 +201,34 @@ fn runbooks(
             .validators
             .as_ref()
             .map(|d| &d.value.compliance.tools.allow),
-    };
+    }
+}
+
+fn templates(
+    parts: &Parts,
+    names: &cross::Names<'_>,
+    faults: &mut Vec<Fault>,
+) -> BTreeMap<String, Template> {
+    let known = known(parts, names);
+    let mut compiled = BTreeMap::new();
+    for document in &parts.templates {
+        let name = document.value.name.clone();
+        let template = templates::compile(document, &known, faults);
+        let twice = template.and_then(|template| compiled.insert(name.clone(), template));
+        if twice.is_some() {
+            let refusal = Refusal::conflict(format!("the name `{name}` stands twice"));
+            faults.push(document.places.fault(&["name"], refusal));
+        }
+    }
+    compiled
+}
+
+fn runbooks(
+    parts: &Parts,
+    names: &cross::Names<'_>,
+    faults: &mut Vec<Fault>,
+) -> Vec<runbook::Runbook> {
+    let known = known(parts, names);
     let mut ids = BTreeSet::new();
     let mut compiled = Vec::new();
     for document in &parts.runbooks {
@@ -216,14 +243,22 @@ fn runbooks(
 }
 
 fn modules(parts: &Parts) -> Vec<ModuleUse> {
+    let runbooks = parts
+        .runbooks
+        .iter()
+        .map(|d| (&d.value.directive, &d.places));
+    let templates = parts
+        .templates
+        .iter()
+        .map(|d| (&d.value.directive, &d.places));
     let mut uses = Vec::new();
-    for document in &parts.runbooks {
-        for (at, step) in document.value.directive.steps.iter().enumerate() {
+    for (directive, places) in runbooks.chain(templates) {
+        for (at, step) in directive.steps.iter().enumerate() {
             let path = ["directive", "steps", &at.to_string(), "module"];
             uses.push(ModuleUse {
                 module: step.module.clone(),
-                file: document.places.file().to_owned(),
-                place: document.places.of(&path),
+                file: places.file().to_owned(),
+                place: places.of(&path),
             });
         }
     }

@@ -7,6 +7,7 @@ use crate::files::{self, Files, Folder};
 use crate::labels::Labels;
 use crate::manifest::Manifest;
 use crate::runbook::Definition as Runbook;
+use crate::templates::Definition as Template;
 use crate::testing::Case;
 use crate::yaml::{self, Document};
 use gate::{approval, budget, conflict, kill, residency, validate};
@@ -56,6 +57,7 @@ pub(super) struct Parts {
     pub(super) rules: Group<Rule>,
     pub(super) runbooks: Vec<Document<Runbook>>,
     pub(super) runbooks_whole: Whole,
+    pub(super) templates: Vec<Document<Template>>,
     pub(super) tests: Vec<Document<Case>>,
 }
 
@@ -80,6 +82,7 @@ impl Parts {
             rules: group(files, Folder::Rules, faults),
             runbooks: runbooks.found,
             runbooks_whole: runbooks.whole,
+            templates: group(files, Folder::Templates, faults).found,
             tests: group(files, Folder::Tests, faults).found,
         }
     }

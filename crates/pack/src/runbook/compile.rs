@@ -1,8 +1,8 @@
 //! Checking a runbook when the pack is loaded, so that what it proposes later
 //! can only fail for want of facts.
 
-use super::template::{self, Name, Piece};
-use super::{Definition, Runbook, propose};
+use super::placeholder::{self, Name, Piece};
+use super::{Definition, DirectiveTemplate, Runbook, propose};
 use crate::fault::Fault;
 use crate::yaml::Document;
 use gate::{Contract, Grounding, Step};
@@ -65,13 +65,9 @@ pub(crate) fn compile(
             .tools
             .is_some_and(|tools| !tools.contains(&step.module))
         {
-            let refusal = Refusal::invalid(format!(
-                "the module `{}` is not allowed, so the gate would always block",
-                step.module
-            ));
             add(
                 &["directive", "steps", &at.to_string(), "module"],
-                refusal.hint("allow it in `validators.yaml` under `compliance.tools.allow`"),
+                module_not_allowed(&step.module),
             );
         }
     }
@@ -98,10 +94,7 @@ pub(crate) fn compile(
             Refusal::invalid("is empty").hint("say how success is known"),
         );
     }
-    if let Err(refusal) = shape(definition).and_then(|contract| contract.check()) {
-        let path = refusal.message.clone();
-        faults.push(document.places.fault_at(&["directive"], &path, refusal));
-    }
+    contract_fault(document, &definition.directive, faults);
     placeholders(document, fields, personal, faults);
     match when {
         Some(when) if faults.len() == before => Some(Runbook {
@@ -118,56 +111,75 @@ fn placeholders(
     personal: &BTreeSet<&str>,
     faults: &mut Vec<Fault>,
 ) {
-    let directive = &document.value.directive;
-    let mut check = |path: &[&str], below: &[String], text: &str| {
-        let mut refusals = Vec::new();
-        match template::pieces(text) {
-            Err(refusal) => refusals.push(refusal),
-            Ok(pieces) => {
-                for piece in pieces {
-                    let Piece::Placeholder(Name::Field(name)) = piece else {
-                        continue;
-                    };
+    each_text(&document.value.directive, &mut |path, text| {
+        let mut add = |refusal| faults.push(document.places.fault(path, refusal));
+        let pieces = match placeholder::pieces(text) {
+            Ok(pieces) => pieces,
+            Err(refusal) => return add(refusal),
+        };
+        for piece in pieces {
+            match piece {
+                Piece::Placeholder(Name::Field(name)) => {
                     if personal.contains(name.as_str()) {
-                        refusals.push(sealed_field(&name));
+                        add(sealed_field(&name));
                     }
-                    if let Some(fields) = fields
-                        && !fields.contains(name.as_str())
-                    {
-                        refusals.push(unknown_field(&name, fields));
+                    if let Some(fields) = fields.filter(|f| !f.contains(name.as_str())) {
+                        add(unknown_field(&name, fields));
                     }
                 }
+                Piece::Placeholder(Name::Parameter(name)) => {
+                    add(
+                        Refusal::invalid(format!("a runbook has no parameter `{name}`"))
+                            .hint("parameters belong to templates"),
+                    );
+                }
+                Piece::Placeholder(_) | Piece::Text(_) => {}
             }
         }
-        let path: Vec<&str> = path
-            .iter()
-            .copied()
-            .chain(below.iter().map(String::as_str))
-            .collect();
-        for refusal in refusals {
-            faults.push(document.places.fault(&path, refusal));
-        }
-    };
-    check(&["directive", "objective"], &[], &directive.objective);
+    });
+}
+
+/// Calls `each` with every text of a contract that may hold placeholders, and
+/// its path in the file.
+pub(crate) fn each_text(directive: &DirectiveTemplate, each: &mut dyn FnMut(&[&str], &str)) {
+    each(&["directive", "objective"], &directive.objective);
     for (at, metric) in directive.success_metrics.iter().enumerate() {
-        check(
-            &["directive", "success_metrics", &at.to_string()],
-            &[],
-            metric,
-        );
+        each(&["directive", "success_metrics", &at.to_string()], metric);
     }
-    for (name, value) in &directive.constraints {
-        template::walk(value, &mut Vec::new(), &mut |below, text| {
-            check(&["directive", "constraints", name], below, text);
+    let mut inner = |path: &[&str], value: &Value| {
+        placeholder::walk(value, &mut Vec::new(), &mut |below, text| {
+            let below = below.iter().map(String::as_str);
+            let path: Vec<&str> = path.iter().copied().chain(below).collect();
+            each(&path, text);
         });
+    };
+    for (name, value) in &directive.constraints {
+        inner(&["directive", "constraints", name], value);
     }
     for (at, step) in directive.steps.iter().enumerate() {
-        let at = at.to_string();
         let input = Value::Object(step.input.clone());
-        template::walk(&input, &mut Vec::new(), &mut |below, text| {
-            check(&["directive", "steps", &at, "input"], below, text);
-        });
+        inner(&["directive", "steps", &at.to_string(), "input"], &input);
     }
+}
+
+/// Adds what is wrong with a contract as far as it can be checked with its
+/// placeholders as they stand.
+pub(crate) fn contract_fault<T>(
+    document: &Document<T>,
+    directive: &DirectiveTemplate,
+    faults: &mut Vec<Fault>,
+) {
+    if let Err(refusal) = shape(directive).and_then(|contract| contract.check()) {
+        let path = refusal.message.clone();
+        faults.push(document.places.fault_at(&["directive"], &path, refusal));
+    }
+}
+
+pub(crate) fn module_not_allowed(module: &str) -> Refusal {
+    Refusal::invalid(format!(
+        "the module `{module}` is not allowed, so the gate would always block"
+    ))
+    .hint("allow it in `validators.yaml` under `compliance.tools.allow`")
 }
 
 pub(crate) fn sealed_field(name: &str) -> Refusal {
@@ -185,8 +197,7 @@ pub(crate) fn unknown_field(name: &str, fields: &BTreeSet<&str>) -> Refusal {
 
 /// The contract with its placeholders as they stand: what can be checked of it
 /// before there is an incident.
-fn shape(definition: &Definition) -> Result<Contract, Refusal> {
-    let template = &definition.directive;
+fn shape(template: &DirectiveTemplate) -> Result<Contract, Refusal> {
     let steps = template.steps.iter().map(|step| Step {
         id: step.id.clone(),
         module: step.module.clone(),

@@ -5,13 +5,16 @@
 
 mod compile;
 mod definition;
+pub(crate) mod placeholder;
 mod propose;
-mod template;
 
 pub use definition::{Definition, DirectiveTemplate, StepTemplate};
 pub use propose::{Choice, PassedOver, Situation, choose, propose};
 
-pub(crate) use compile::{Known, compile, sealed_field, unknown_field};
+pub(crate) use compile::{
+    Known, compile, contract_fault, each_text, module_not_allowed, sealed_field, unknown_field,
+};
+pub(crate) use propose::{Frame, fill};
 
 use sense::Expression;
 

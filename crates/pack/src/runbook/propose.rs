@@ -1,11 +1,11 @@
 //! From an incident to the contract of a directive: which runbook applies, and
 //! its template filled in from the frozen state. Pure and repeatable.
 
-use super::template::{self, Name, Values, Writing};
-use super::{Definition, Runbook};
+use super::placeholder::{self, Name, Values, Writing};
+use super::{Definition, DirectiveTemplate, Runbook};
 use gate::{Contract, Grounding, Step};
 use kernel::names::Name as _;
-use kernel::{Actor, EvidenceId, IncidentId, Ratio, Refusal, Snapshot, Subject};
+use kernel::{Actor, EvidenceId, IncidentId, Ratio, Refusal, Snapshot, SnapshotId, Subject};
 use sense::Severity;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -99,7 +99,13 @@ pub fn propose(runbook: &Runbook, situation: &Situation<'_>) -> Result<Contract,
                 .hint("declare facts, so that the source's signals set fields of the state"),
         );
     }
-    let contract = fill(definition, situation, &evidence)?;
+    let frame = Frame {
+        issued_by: situation.issued_by,
+        subject: situation.subject,
+        snapshot: situation.snapshot.id()?,
+        evidence: &evidence,
+    };
+    let contract = fill(&definition.directive, situation, &frame)?;
     contract.check()?;
     Ok(contract)
 }
@@ -165,16 +171,24 @@ fn groundings(situation: &Situation<'_>) -> Vec<Grounding> {
         .collect()
 }
 
-fn fill(
-    definition: &Definition,
-    situation: &Situation<'_>,
-    evidence: &[Grounding],
+/// What a contract has that stands in no text.
+pub(crate) struct Frame<'a> {
+    pub(crate) issued_by: &'a Actor,
+    pub(crate) subject: &'a Subject,
+    pub(crate) snapshot: SnapshotId,
+    pub(crate) evidence: &'a [Grounding],
+}
+
+/// A contract with every placeholder filled in.
+pub(crate) fn fill(
+    template: &DirectiveTemplate,
+    values: &dyn Values,
+    frame: &Frame<'_>,
 ) -> Result<Contract, Refusal> {
-    let template = &definition.directive;
-    let plain = |text: &String| template::text(text, situation, Writing::Plain);
+    let plain = |text: &String| placeholder::text(text, values, Writing::Plain);
     let mut constraints = std::collections::BTreeMap::new();
     for (name, value) in &template.constraints {
-        let filled = template::fill(value, situation, Writing::Plain)?;
+        let filled = placeholder::fill(value, values, Writing::Plain)?;
         constraints.insert(name.clone(), filled);
     }
     let mut steps = Vec::new();
@@ -182,19 +196,19 @@ fn fill(
         steps.push(Step {
             id: step.id.clone(),
             module: step.module.clone(),
-            input: template::fill_map(&step.input, situation)
+            input: placeholder::fill_map(&step.input, values)
                 .map_err(|e| e.at(format!("step `{}`", step.id)))?,
             cost: step.cost,
-            evidence: evidence.to_vec(),
+            evidence: frame.evidence.to_vec(),
         });
     }
     Ok(Contract {
-        issued_by: situation.issued_by.clone(),
+        issued_by: frame.issued_by.clone(),
         role: template.role.clone(),
         kind: template.kind.clone(),
         objective: plain(&template.objective)?,
         scope: gate::contract::Scope {
-            subjects: vec![situation.subject.clone()],
+            subjects: vec![frame.subject.clone()],
         },
         constraints,
         success_metrics: template
@@ -206,7 +220,7 @@ fn fill(
         timebox: template.timebox,
         action_class: template.action_class,
         steps,
-        snapshot: situation.snapshot.id()?,
+        snapshot: frame.snapshot,
     })
 }
 
@@ -224,6 +238,11 @@ impl Values for Situation<'_> {
                         .hint("test it in `when` with `has(state.FIELD)`")
                 })?;
                 belief.claim.value.clone()
+            }
+            Name::Parameter(name) => {
+                return Err(Refusal::invalid(format!(
+                    "a runbook has no parameter `{name}`"
+                )));
             }
         })
     }

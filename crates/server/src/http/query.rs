@@ -63,6 +63,15 @@ impl Query {
         parsed.map_err(|e: Refusal| Problem::from(e.at(name)))
     }
 
+    /// The number of a version.
+    ///
+    /// # Errors
+    /// `invalid`, naming the parameter.
+    pub fn version(&self, name: &str) -> Result<Option<u32>, Problem> {
+        let parsed = self.text(name).map(str::parse::<u32>).transpose();
+        parsed.map_err(|_| fault(name, "is not the number of a version"))
+    }
+
     /// A number.
     ///
     /// # Errors

@@ -72,6 +72,18 @@ const ENTRIES: [Parameter; 8] = [
     },
 ];
 
+/// The parameters of the page about two versions.
+const VERSIONS: [Parameter; 2] = [
+    Parameter {
+        name: "from",
+        about: "the version that is compared",
+    },
+    Parameter {
+        name: "to",
+        about: "the version that it is compared with",
+    },
+];
+
 /// The parameters of the login page.
 const LOGIN: [Parameter; 2] = [
     Parameter {
@@ -169,6 +181,13 @@ fn reading() -> Vec<Route> {
             load::directive,
         )
         .lane(Lane::Urgent),
+        page(
+            "/directives/{id}/diff",
+            own(Permission::DirectiveRead),
+            "what two versions of a contract differ in",
+            load::difference,
+        )
+        .parameters(&VERSIONS),
         page(
             "/directives/{id}/edit",
             own(Permission::DirectivePropose),

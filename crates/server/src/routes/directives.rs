@@ -3,19 +3,21 @@
 
 use super::documents::{FILTERS, PAGING, readable};
 use super::identity::Because;
-use super::table::{Gives, Guard, Route};
+use super::table::{Gives, Guard, Parameter, Route};
 use crate::app::App;
+use crate::auth::Caller;
 use crate::gated::{Gated, proposed_json};
 use crate::http::problem::Answer;
-use crate::http::{Command, Place};
+use crate::http::{Command, Place, Query};
 use crate::lanes::Lane;
 use act::engine;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use flow::versions::Difference;
 use gate::access::Permission;
-use gate::{Contract, Directive, operations};
+use gate::{Contract, Directive, GateEnv, operations};
 use kernel::{DirectiveId, Refusal, RunId, Unit};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -41,6 +43,19 @@ pub(super) fn rows() -> Vec<Route> {
         .creates(),
         Route::get("/v1/directives/{id}", read, "one directive", stored::get)
             .gives(Gives::Resource),
+        Route::get(
+            "/v1/directives/{id}/versions",
+            read,
+            "every version of its contract",
+            versions,
+        ),
+        Route::get(
+            "/v1/directives/{id}/diff",
+            read,
+            "what two versions of its contract differ in",
+            difference,
+        )
+        .parameters(&FROM_TO),
         Route::post(
             "/v1/directives/{id}/propose",
             propose,
@@ -123,7 +138,7 @@ mod verdicts {
 
 kernel::names! {
     /// What is wanted of a new directive.
-    enum Wanted {
+    pub(super) enum Wanted {
         /// Only that it is written down.
         Draft = "draft",
         /// That the gate is asked for it.
@@ -182,20 +197,66 @@ fn standing(unit: &mut Unit<'_>, id: DirectiveId) -> Result<Value, Refusal> {
     }))
 }
 
+/// Which versions are compared.
+const FROM_TO: [Parameter; 2] = [
+    Parameter {
+        name: "from",
+        about: "the version that is compared, from 1; without it, the one before `to`",
+    },
+    Parameter {
+        name: "to",
+        about: "the version that it is compared with; without it, the one in force",
+    },
+];
+
+async fn versions(
+    State(app): State<App>,
+    caller: Caller,
+    Place(id): Place<String>,
+) -> Answer<Json<Value>> {
+    let items = app.control().versions(caller.tenant(), id.parse()?).await?;
+    Ok(Json(json!({ "items": items })))
+}
+
+async fn difference(
+    State(app): State<App>,
+    caller: Caller,
+    Place(id): Place<String>,
+    query: Query,
+) -> Answer<Json<Difference>> {
+    let (from, to) = (query.version("from")?, query.version("to")?);
+    let found = app
+        .control()
+        .difference(caller.tenant(), id.parse()?, (from, to));
+    Ok(Json(found.await?))
+}
+
+/// Writes a directive down, and asks for it where that is wanted.
+pub(super) fn drafted(
+    unit: &mut Unit<'_>,
+    env: &GateEnv<'_>,
+    contract: Contract,
+    origin: Option<String>,
+    wanted: Wanted,
+) -> Result<Value, Refusal> {
+    let id = operations::draft(unit, contract, origin)?;
+    let outcome = match wanted {
+        Wanted::Draft => Value::Null,
+        Wanted::Propose => proposed_json(&operations::propose(unit, env, id)?),
+    };
+    let mut answer = standing(unit, id)?;
+    if let Some(object) = answer.as_object_mut() {
+        object.insert("outcome".into(), outcome);
+    }
+    Ok(answer)
+}
+
 async fn create(State(app): State<App>, command: Command<NewDirective>) -> Answer<Response> {
     let gated = Gated::of(&app, &command.caller).await?;
     let done = command.run(&app, move |unit, body| {
         gated.still(unit)?;
-        let id = operations::draft(unit, body.contract.clone(), body.origin.clone())?;
-        let outcome = match body.wanted {
-            Wanted::Draft => Value::Null,
-            Wanted::Propose => proposed_json(&operations::propose(unit, &gated.env(), id)?),
-        };
-        let mut answer = standing(unit, id)?;
-        if let Some(object) = answer.as_object_mut() {
-            object.insert("outcome".into(), outcome);
-        }
-        Ok(answer)
+        let (contract, origin) = (body.contract.clone(), body.origin.clone());
+        drafted(unit, &gated.env(), contract, origin, body.wanted)
     });
     Ok(done.await?.with(StatusCode::CREATED))
 }

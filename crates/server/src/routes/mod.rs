@@ -25,6 +25,7 @@ mod sensing;
 mod sessions;
 mod signing_keys;
 mod system;
+mod templates;
 mod tiles;
 
 pub use table::{Facts, Gives, Guard, Parameter, Posting, Repeating, Route, Verb, mount};
@@ -38,6 +39,7 @@ pub fn rows() -> Vec<Route> {
         ingest::rows(),
         sensing::rows(),
         directives::rows(),
+        templates::rows(),
         conflicts::rows(),
         approvals::rows(),
         signing_keys::rows(),

@@ -282,6 +282,7 @@ pub(crate) fn body_for(facts: &Facts, directive: &Value) -> Value {
         Some("NewReservation") => json!({
             "amount": "1 EUR", "cost_class": "CHEAP", "tool": "chat", "lease": "1m",
         }),
+        Some("FromTemplate") => json!({"subject": subject}),
         Some("Extend") => json!({"lease": "1m"}),
         Some("Note" | "Nothing" | "Settle" | "Release") => json!({}),
         Some(other) => panic!("no body for {other}"),

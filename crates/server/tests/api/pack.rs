@@ -53,6 +53,10 @@ const FILES: &[(&str, &str)] = &[
         "- name: day\n  scope: tenant\n  period: day\n  unit: money\n  hard: 10 EUR\n  soft: 8 EUR\n",
     ),
     (
+        "templates/look.yaml",
+        "name: look\ntitle: Look\nsubject_type: host\nparameters:\n  note: { type: string, maxLength: 16 }\n  times: { type: integer, default: 1 }\nevidence: [up]\ndirective:\n  type: host.look\n  role: operator\n  objective: \"look at ${subject.id}: ${parameter.note}\"\n  action_class: internal_mutation\n  success_metrics: [\"it is seen ${parameter.times} times\"]\n  budget: 1 EUR\n  timebox: 10m\n  steps:\n    - { id: look, module: noop, cost: 0.50 EUR, input: { note: \"${parameter.note}\" } }\n",
+    ),
+    (
         "residency.yaml",
         "regions: [eu]\ndemands: { retention_max: none, training_allowed: false, logging_max: none }\nproviders:\n  acme:\n    region: eu\n    attestation: { retention: none, training: false, logging: none, by: acme, at: 2026-01-01T00:00:00Z }\n",
     ),

@@ -7,6 +7,7 @@ pub(crate) mod backup;
 pub(crate) mod budget;
 pub(crate) mod bundle;
 pub(crate) mod decide;
+pub(crate) mod directive;
 pub(crate) mod export;
 pub(crate) mod identity;
 pub(crate) mod input;

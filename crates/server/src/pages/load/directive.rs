@@ -304,7 +304,11 @@ pub(crate) async fn directive(visit: Visit, Place(id): Place<String>) -> Answer<
         kind: contract.kind.clone(),
         status: directive.status.to_string(),
         reason: directive.reason.clone(),
-        waits_for: directive.waits_for.iter().map(ToString::to_string).collect(),
+        waits_for: directive
+            .waits_for
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         revision: directive.revision,
         round: directive.round,
         digest: directive.digest.to_string(),

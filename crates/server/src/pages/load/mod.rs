@@ -5,6 +5,7 @@ mod common;
 
 mod budgets;
 mod checkpoint;
+mod difference;
 mod directive;
 mod evidence;
 mod incident;
@@ -20,6 +21,7 @@ mod signing_keys;
 mod why;
 
 pub(super) use budgets::budgets;
+pub(super) use difference::difference;
 pub(super) use directive::directive;
 pub(super) use evidence::{evidence, snapshot};
 pub(super) use incident::incident;

@@ -456,7 +456,8 @@ fn history(now: Timestamp, view: &DirectiveView) -> Markup {
             ul.tight {
                 @for (at, revision) in view.replaced.iter().enumerate() {
                     li { "Version " (at + 1) " " (part::id_text(&revision.digest)) " replaced by " (part::actor(&revision.by)) " "
-                        (part::brief_time(now, revision.at)) "; changed: " (text::shown(&revision.changed.join(", "))) }
+                        (part::brief_time(now, revision.at)) "; changed: " (text::shown(&revision.changed.join(", ")))
+                        " " a href={ "/directives/" (text::segment(&view.id)) "/diff?from=" (at + 1) "&to=" (at + 2) } { "what" } }
                 }
             }
         }

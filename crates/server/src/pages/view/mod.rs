@@ -12,6 +12,7 @@ pub mod text;
 pub mod approvals;
 pub mod budgets;
 pub mod checkpoint;
+pub mod difference;
 pub mod directive;
 pub mod directives;
 pub mod edit;

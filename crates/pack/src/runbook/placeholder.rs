@@ -1,5 +1,5 @@
-//! Placeholders in the texts of a runbook: `${subject.id}`, `${incident.id}`,
-//! `${field.NAME}` and so on; `$$` stands for `$`. There are no conditions and
+//! Placeholders in the texts of a runbook or a template: `${subject.id}`,
+//! `${incident.id}`, `${field.NAME}`, `${parameter.NAME}` and so on; `$$` stands for `$`. There are no conditions and
 //! no loops: a text is filled in or refused.
 //!
 //! A text that is one placeholder and nothing else becomes the value itself,
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 /// What a placeholder may name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Name {
+pub(crate) enum Name {
     /// The subject in full, `type/id`.
     Subject,
     /// The subject's id.
@@ -25,10 +25,12 @@ pub(super) enum Name {
     IncidentSeverity,
     /// A field of the snapshot.
     Field(String),
+    /// A parameter of a template.
+    Parameter(String),
 }
 
-const KNOWN: &str =
-    "`subject`, `subject.id`, `subject.type`, `incident.id`, `incident.severity` and `field.NAME`";
+const KNOWN: &str = "`subject`, `subject.id`, `subject.type`, `field.NAME`; in runbooks \
+     `incident.id` and `incident.severity`; in templates `parameter.NAME`";
 
 impl Name {
     fn parse(text: &str) -> Result<Self, Refusal> {
@@ -38,8 +40,9 @@ impl Name {
             "subject.type" => Self::SubjectType,
             "incident.id" => Self::IncidentId,
             "incident.severity" => Self::IncidentSeverity,
-            other => match other.strip_prefix("field.") {
-                Some(field) if !field.is_empty() => Self::Field(field.to_owned()),
+            other => match other.split_once('.') {
+                Some(("field", name)) if !name.is_empty() => Self::Field(name.to_owned()),
+                Some(("parameter", name)) if !name.is_empty() => Self::Parameter(name.to_owned()),
                 _ => {
                     return Err(Refusal::invalid(format!(
                         "unknown placeholder `${{{}}}`",
@@ -54,13 +57,13 @@ impl Name {
 
 /// A piece of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     Text(String),
     Placeholder(Name),
 }
 
 /// Reads the pieces of a text.
-pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, Refusal> {
+pub(crate) fn pieces(text: &str) -> Result<Vec<Piece>, Refusal> {
     let mut pieces = Vec::new();
     let mut plain = String::new();
     let mut rest = text;
@@ -92,7 +95,7 @@ pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, Refusal> {
 }
 
 /// Calls `each` with every text in a value and its path.
-pub(super) fn walk(value: &Value, path: &mut Vec<String>, each: &mut dyn FnMut(&[String], &str)) {
+pub(crate) fn walk(value: &Value, path: &mut Vec<String>, each: &mut dyn FnMut(&[String], &str)) {
     match value {
         Value::String(text) => each(path, text),
         Value::Array(items) => {
@@ -114,7 +117,7 @@ pub(super) fn walk(value: &Value, path: &mut Vec<String>, each: &mut dyn FnMut(&
 }
 
 /// Gives the values of placeholders.
-pub(super) trait Values {
+pub(crate) trait Values {
     /// The value of this placeholder.
     ///
     /// # Errors
@@ -124,7 +127,7 @@ pub(super) trait Values {
 
 /// How a value stands in a longer text.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Writing {
+pub(crate) enum Writing {
     /// As it is.
     Plain,
     /// Percent-encoded, but for what the text begins with.
@@ -132,7 +135,7 @@ pub(super) enum Writing {
 }
 
 /// A text with its placeholders filled in.
-pub(super) fn text(text: &str, values: &dyn Values, writing: Writing) -> Result<String, Refusal> {
+pub(crate) fn text(text: &str, values: &dyn Values, writing: Writing) -> Result<String, Refusal> {
     let mut filled = String::new();
     for piece in pieces(text)? {
         match piece {
@@ -150,7 +153,7 @@ pub(super) fn text(text: &str, values: &dyn Values, writing: Writing) -> Result<
 }
 
 /// A value with the placeholders of all its texts filled in.
-pub(super) fn fill(value: &Value, values: &dyn Values, writing: Writing) -> Result<Value, Refusal> {
+pub(crate) fn fill(value: &Value, values: &dyn Values, writing: Writing) -> Result<Value, Refusal> {
     Ok(match value {
         Value::String(raw) => match pieces(raw)?.as_slice() {
             [Piece::Placeholder(name)] => values.value(name)?,
@@ -166,7 +169,7 @@ pub(super) fn fill(value: &Value, values: &dyn Values, writing: Writing) -> Resu
 }
 
 /// An object with the placeholders of all its texts filled in.
-pub(super) fn fill_map(
+pub(crate) fn fill_map(
     fields: &Map<String, Value>,
     values: &dyn Values,
 ) -> Result<Map<String, Value>, Refusal> {
