@@ -30,6 +30,7 @@ pub fn registry() -> Registry {
         Fold::of::<gate::Directive>(),
         Fold::of::<gate::Approval>(),
         Fold::of::<gate::SigningKey>(),
+        Fold::of::<gate::Delegations>(),
         Fold::of::<gate::VerdictRecord>(),
         Fold::of::<gate::KillSwitch>(),
         Fold::of::<gate::conflict::Claim>(),

@@ -32,7 +32,7 @@ pub async fn tick(
         Directive::KIND => advance(control, tenant, id.parse()?).await,
         Approval::KIND => {
             let approval = id.parse()?;
-            let work = move |unit: &mut Unit<'_>| operations::expire_approval(unit, approval);
+            let work = move |unit: &mut Unit<'_>| operations::tick_approval(unit, approval);
             let ctx = control.system_ctx(tenant, "scheduler");
             control.ledger().run(ctx, work).await.map(drop)
         }

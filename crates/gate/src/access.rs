@@ -43,7 +43,7 @@ kernel::names! {
         DirectiveControl = "directive.control",
         /// See approvals.
         ApprovalRead = "approval.read",
-        /// Approve, edit and reject.
+        /// Approve, edit and reject, as far as a request lets them, and delegate.
         ApprovalDecide = "approval.decide",
         /// Register one's own signing key, and take it back.
         SigningKeyRegister = "signing_key.register",
@@ -203,6 +203,7 @@ mod tests {
                 P::KillEngage,
                 P::SessionWrite,
                 P::BudgetSpend,
+                P::ApprovalDecide,
                 P::SigningKeyRegister,
             ],
             Role::Approver => vec![P::ApprovalDecide, P::SigningKeyRegister],

@@ -22,6 +22,7 @@ pub mod residency;
 pub mod validate;
 
 pub mod approval;
+pub mod delegation;
 pub mod kill;
 pub mod permit;
 pub mod signing_key;
@@ -35,6 +36,7 @@ mod rules;
 pub use admit::{Admission, AdmitRequest, CompensationRequest, admit, admit_compensation};
 pub use approval::Approval;
 pub use contract::{ActionClass, Capabilities, Capability, Contract, CostClass, Grounding, Step};
+pub use delegation::Delegations;
 pub use directive::Directive;
 pub use kill::KillSwitch;
 pub use permit::{Permit, PermitRecord};

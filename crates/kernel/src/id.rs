@@ -116,6 +116,8 @@ uuid_ids! {
     DirectiveId = "dir",
     /// An approval request on a directive.
     ApprovalId = "apr",
+    /// A delegation of a person's decisions to another.
+    DelegationId = "dlg",
     /// A run of a directive.
     RunId = "run",
     /// A reservation of budget.

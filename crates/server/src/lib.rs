@@ -27,6 +27,7 @@ pub mod view;
 pub mod witness;
 
 mod guard;
+mod inbox;
 
 pub use app::{App, Cookies, Settings};
 pub use http::listen::serve;

@@ -72,6 +72,8 @@
       made_at: new Date().toISOString().replace("Z", "000Z"),
       reason: form.elements.reason.value.trim() || null,
     };
+    const behalf = form.elements.on_behalf_of?.value;
+    if (behalf) statement.on_behalf_of = behalf;
     const challenge = await digest("writ.decision.v1", statement);
     const made = await signed(chosen.dataset.credential, challenge);
     form.elements.signed.value = JSON.stringify({ statement, signature: made.signature, passkey: made.assertion });

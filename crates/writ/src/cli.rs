@@ -9,7 +9,7 @@ mod residency;
 mod signing;
 
 pub(crate) use archive::{ArchiveAt, ArchiveCommand, Target, Trusted};
-pub(crate) use deciding::{Approval, Approve, Reject};
+pub(crate) use deciding::{Approval, Approve, Bulk, Delegation, Edit, Reject, Sought};
 pub(crate) use directive::{Directive, Draft};
 pub(crate) use nouns::{Budget, Key, Pack, Principal, Session, Tenant};
 pub(crate) use policy::Policy;
@@ -87,7 +87,9 @@ pub(crate) enum Command {
     Approve(Approve),
     /// Reject a directive
     Reject(Reject),
-    /// Approvals: what people signed
+    /// Replace the contract of a directive; shows each field before and after
+    Edit(Edit),
+    /// Approvals: several at once, and what people signed
     Approval {
         #[command(subcommand)]
         command: Approval,
@@ -96,6 +98,11 @@ pub(crate) enum Command {
     Directive {
         #[command(subcommand)]
         command: Directive,
+    },
+    /// Delegations: who decides in your place
+    Delegation {
+        #[command(subcommand)]
+        command: Delegation,
     },
     /// Propose a directive from a contract in JSON
     Propose {
@@ -363,6 +370,8 @@ pub(crate) struct List {
     /// Only about this subject
     #[arg(long)]
     pub(crate) subject: Option<String>,
+    #[command(flatten)]
+    pub(crate) approvals: Sought,
     /// Rows at most
     #[arg(long, default_value_t = 50)]
     pub(crate) limit: usize,
@@ -379,6 +388,7 @@ pub(crate) enum Noun {
     Directives,
     Approvals,
     SigningKeys,
+    Delegations,
     Runs,
     Budgets,
     Principals,

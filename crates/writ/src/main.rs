@@ -16,11 +16,11 @@ mod stores;
 mod up;
 
 use clap::{CommandFactory as _, Parser as _};
-use cli::{Cli, Command};
+use cli::{Approval, Cli, Command};
 use client::Client;
 use commands::{
-    Json, approval, archive, backup, budget, decide, directive, identity, kill, ledger, pack,
-    personal, policy, read, residency, session,
+    Json, approval, archive, backup, budget, bulk, decide, directive, edit, identity, kill, ledger,
+    pack, personal, policy, read, residency, session,
 };
 use failure::Failure;
 use std::process::ExitCode;
@@ -60,7 +60,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             Ok(())
         }
         Command::Docs { document } => docs::print(document),
-        Command::Approval { command } => approval::run(output, command),
+        Command::Approval {
+            command: Approval::Verify { file, keys },
+        } => approval::run(output, &file, &keys),
         Command::Backup { file, data } => backup::backup(output, &data, &file).await,
         Command::Restore { file, data } => Box::pin(backup::restore(output, &file, &data)).await,
         command => Box::pin(ask(&Client::new(&cli.remote)?, output, command)).await,
@@ -76,6 +78,11 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Why(why) => ledger::why(client, output, why).await,
         Command::Approve(approve) => decide::approve(client, output, approve).await,
         Command::Reject(reject) => decide::reject(client, output, reject).await,
+        Command::Approval {
+            command: Approval::Bulk(bulk),
+        } => Box::pin(bulk::decide(client, output, bulk)).await,
+        Command::Delegation { command } => decide::delegation(client, output, command).await,
+        Command::Edit(edit) => edit::edit(client, output, edit).await,
         Command::Propose { file } => decide::propose(client, output, &file).await,
         Command::Ack { id, note } => {
             decide::incident(client, output, "acknowledge", &id, &note).await
@@ -125,7 +132,9 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         | Command::Restore { .. }
         | Command::Patient(_)
         | Command::Completions { .. }
-        | Command::Approval { .. }
+        | Command::Approval {
+            command: Approval::Verify { .. },
+        }
         | Command::Docs { .. } => Ok(()),
     }
 }

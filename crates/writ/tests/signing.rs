@@ -1,4 +1,4 @@
-//! Signed decisions with the real binary: a key is made, registered and
+//! Decisions with the real binary. Signed: a key is made, registered and
 //! confirmed, a yes is signed where policy demands it, and what was signed
 //! verifies offline, also out of a bundle of the ledger.
 
@@ -83,6 +83,44 @@ async fn a_yes_is_signed_and_verifies_without_a_server() {
     let approval = waiting["id"].as_str().expect("an id");
     let binding = &waiting["state"]["request"]["binding"];
     let digest = binding["digest"].as_str().expect("a digest");
+    let found = |more: &[&str]| {
+        let list = [&["list", "approvals", "--status", "pending"], more].concat();
+        let items = writ(&world, ann, &list).json()["items"].clone();
+        items.as_array().expect("a list").len()
+    };
+    assert_eq!(found(&["--decidable", "--class", "internal_mutation"]), 1);
+    assert_eq!(found(&["--type", "something.else"]), 0);
+    assert_eq!(found(&["--overdue"]), 0);
+
+    // Another may decide in her place, until she takes it back; and this pack
+    // wants each request decided on alone.
+    let grant = [
+        "delegation",
+        "grant",
+        id,
+        "--for",
+        "2h",
+        "--reason",
+        "on leave",
+    ];
+    let granted = writ(&world, ann, &grant).json();
+    let of = granted["id"].as_str().expect("an id");
+    let delegation = granted["delegation"].as_str().expect("an id");
+    writ(&world, ann, &["list", "delegations"]).ends(0, delegation);
+    let revoke = ["delegation", "revoke", of, delegation, "--reason", "back"];
+    writ(&world, ann, &revoke).ends(0, "revoked");
+    let yes = [
+        "approve",
+        approval,
+        "--digest",
+        digest,
+        "--on-behalf-of",
+        of,
+    ];
+    writ(&world, bea, &yes).ends(1, "no delegation in force");
+    let several = format!("{approval}={digest}");
+    writ(&world, ann, &["approval", "bulk", &several]).ends(1, "decided on alone");
+
     let signed = |pem: &str| {
         let yes = ["approve", approval, "--digest", digest, "--key", pem];
         writ(&world, ann, &yes)
@@ -161,4 +199,35 @@ async fn a_yes_is_signed_and_verifies_without_a_server() {
     )
     .json();
     assert_eq!(keys["items"][0]["id"], key);
+}
+
+#[tokio::test]
+async fn an_edit_shows_each_field_before_and_after() {
+    let world = World::with_an_incident_in(|_| ()).await;
+    let ann = world.token.as_str();
+    let waiting = writ(&world, ann, &["list", "approvals", "--status", "pending"]).json();
+    let id = waiting["items"][0]["directive"].as_str().expect("an id");
+    let directive = writ(&world, ann, &["show", id]).json();
+    let digest = directive["state"]["digest"].as_str().expect("a digest");
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("contract.json");
+    let file = file.to_str().expect("plain");
+    let mut contract = directive["state"]["contract"].clone();
+    let put = |contract: &Value| std::fs::write(file, contract.to_string()).expect("written");
+    put(&contract);
+    let edit = ["edit", id, file, "--approve", "--digest", digest];
+    writ(&world, ann, &edit).ends(1, "nothing is changed");
+    let was = contract["objective"].to_string();
+    contract["objective"] = "gently".into();
+    put(&contract);
+    let unseen = "0".repeat(64);
+    let old = ["edit", id, file, "--approve", "--digest", &unseen];
+    let shown = format!("objective: {was} → \"gently\"");
+    writ(&world, ann, &old).ends(1, &shown);
+    // The editor may not approve, so the new version waits for somebody else.
+    let done = writ(&world, ann, &edit).json();
+    assert_eq!(done["outcome"]["result"], "waiting", "{done}");
+    assert_eq!(done["decision"], Value::Null);
+    let directive = writ(&world, ann, &["show", id]).json();
+    assert_eq!(directive["state"]["contract"]["objective"], "gently");
 }

@@ -118,6 +118,7 @@ pub fn set_roles(unit: &mut Unit<'_>, id: PrincipalId, roles: &[Role]) -> Result
         return Err(Refusal::invalid("an agent has the role `agent` and no other").at("roles"));
     }
     if principal.roles != roles {
+        gate::delegation::withdraw(unit, &id.to_string(), &roles)?;
         unit.record::<Principal>(id, PrincipalEvent::RolesSet(RolesSet { roles }))?;
     }
     Ok(())
@@ -138,6 +139,7 @@ pub fn disable_principal(
     }
     if principal.status == PrincipalStatus::Active {
         let reason = reason.to_owned();
+        gate::delegation::withdraw(unit, &id.to_string(), &[])?;
         unit.record::<Principal>(id, PrincipalEvent::Disabled(Disabled { reason }))?;
     }
     Ok(())

@@ -12,6 +12,7 @@ mod checkpoints;
 mod conflicts;
 mod cosigning;
 mod crash;
+mod escalation;
 mod golden;
 mod groups;
 mod nodes;

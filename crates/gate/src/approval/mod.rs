@@ -7,13 +7,14 @@ pub mod settings;
 pub mod statement;
 
 pub use lifecycle::{LIFECYCLE, Status, Trigger};
-pub use settings::{Duty, Kinds, Quorum, Settings, needs_approval};
+pub use settings::{Bulk, Duty, Escalation, Kinds, Quorum, Settings, needs_approval};
 pub use statement::{Choice, Signed, Statement, Word, shown};
 
+use crate::ActionClass;
 use kernel::names::Name;
 use kernel::{
-    Actor, Aggregate, ApprovalId, Digest, DirectiveId, EntryId, Impossible, Refs, Role, SnapshotId,
-    Stamp, Subject, Timestamp, VerdictId,
+    Actor, Aggregate, ApprovalId, DelegationId, Digest, DirectiveId, EntryId, Impossible, Refs,
+    Role, SnapshotId, Stamp, Subject, Timestamp, VerdictId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,28 @@ pub struct Binding {
     /// The digest of what was shown; see [`shown`]: what you saw is what you
     /// signed.
     pub shown: Digest,
+}
+
+/// What a request is about, for who decides and for filters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// The type of the directive.
+    pub directive_type: String,
+    /// The strongest class of what it does.
+    pub action_class: ActionClass,
+    /// Who issued it.
+    pub issued_by: Actor,
+}
+
+/// Further roles that may decide, from an instant on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EscalationStep {
+    /// When.
+    pub at: Timestamp,
+    /// Which roles.
+    pub to: Vec<Role>,
 }
 
 /// How an approval is asked for.
@@ -59,6 +82,22 @@ pub struct Requested {
     /// Whether each yes must be signed with the person's own key.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub signed: bool,
+    /// What it is about. Requests of before it was recorded do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
+    /// Who else may decide when nobody has, soonest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub escalation: Vec<EscalationStep>,
+}
+
+/// In whose place a person decided, and by which delegation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnBehalf {
+    /// In whose place.
+    pub principal: Actor,
+    /// By which delegation.
+    pub delegation: DelegationId,
 }
 
 /// One person's yes.
@@ -74,6 +113,9 @@ pub struct Vote {
     /// What they signed, where they did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<Signed>,
+    /// In whose place they decided, where they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<OnBehalf>,
 }
 
 /// A person said yes.
@@ -87,6 +129,9 @@ pub struct Endorsed {
     /// What they signed, where they did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<Signed>,
+    /// In whose place they decided, where they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<OnBehalf>,
 }
 
 /// It was given.
@@ -103,6 +148,19 @@ pub struct Given {
     /// What the person signed, where they did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<Signed>,
+    /// In whose place they decided, where they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<OnBehalf>,
+}
+
+/// Nobody had decided: further roles may.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Escalated {
+    /// When it was due.
+    pub due_at: Timestamp,
+    /// Which roles.
+    pub to: Vec<Role>,
 }
 
 /// It ended without being given or used, for this reason.
@@ -114,6 +172,9 @@ pub struct Ended {
     /// What the person who refused signed, where they did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<Signed>,
+    /// In whose place they decided, where they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<OnBehalf>,
 }
 
 impl Ended {
@@ -123,6 +184,7 @@ impl Ended {
         Self {
             reason: reason.into(),
             signed: None,
+            on_behalf_of: None,
         }
     }
 }
@@ -142,6 +204,8 @@ kernel::events! {
         Requested(Requested) = "approval.requested" in Approval,
         /// A person said yes; more must.
         Endorsed(Endorsed) = "approval.endorsed" in Approval,
+        /// Nobody had decided: further roles may.
+        Escalated(Escalated) = "approval.escalated" in Approval,
         /// It was given.
         Given(Given) = "approval.approved" in Approval,
         /// A person said no.
@@ -172,6 +236,12 @@ pub struct Approval {
     /// What the person who refused signed, where they did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Signed>,
+    /// Further roles that may decide, because nobody had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub escalated_to: Vec<Role>,
+    /// How often it was escalated.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub escalations: usize,
     /// When it was asked for.
     pub requested_at: Timestamp,
     /// When it was given or ended.
@@ -180,7 +250,30 @@ pub struct Approval {
     pub entry: EntryId,
 }
 
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 impl Approval {
+    /// The roles that may decide now: those asked first, and those that it was
+    /// escalated to.
+    #[must_use]
+    pub fn deciders(&self) -> Vec<Role> {
+        let mut roles = self.request.among.clone();
+        let further = self
+            .escalated_to
+            .iter()
+            .filter(|role| !self.request.among.contains(role));
+        roles.extend(further);
+        roles
+    }
+
+    /// The escalation that comes next, if it still waits for one.
+    #[must_use]
+    pub fn next_escalation(&self) -> Option<&EscalationStep> {
+        self.request.escalation.get(self.escalations)
+    }
+
     /// Why it does not hold for this version, these rules and this status;
     /// empty when it holds.
     #[must_use]
@@ -217,6 +310,8 @@ impl Aggregate for Approval {
                     human_override: false,
                     reason: None,
                     refusal: None,
+                    escalated_to: Vec::new(),
+                    escalations: 0,
                     requested_at: stamp.at,
                     decided_at: None,
                     entry: stamp.entry,
@@ -225,11 +320,14 @@ impl Aggregate for Approval {
             (None, _) => return Err(Impossible::new("an approval begins with its request")),
             (Some(state), _) => state,
         };
-        let vote = |reason: &Option<String>, signed: &Option<Signed>| Vote {
+        let vote = |reason: &Option<String>,
+                    signed: &Option<Signed>,
+                    on_behalf_of: &Option<OnBehalf>| Vote {
             by: stamp.actor.clone(),
             at: stamp.at,
             reason: reason.clone(),
             signed: signed.clone(),
+            on_behalf_of: on_behalf_of.clone(),
         };
         let trigger = match event {
             ApprovalEvent::Requested(_) => {
@@ -239,13 +337,31 @@ impl Aggregate for Approval {
                 if next.status != Status::Pending {
                     return Err(Impossible::new("an endorsement of what is decided"));
                 }
-                next.votes.push(vote(&endorsed.reason, &endorsed.signed));
+                next.votes.push(vote(
+                    &endorsed.reason,
+                    &endorsed.signed,
+                    &endorsed.on_behalf_of,
+                ));
+                next.entry = stamp.entry;
+                return Ok(next);
+            }
+            ApprovalEvent::Escalated(escalated) => {
+                if next.status != Status::Pending {
+                    return Err(Impossible::new("an escalation of what is decided"));
+                }
+                for role in &escalated.to {
+                    if !next.escalated_to.contains(role) {
+                        next.escalated_to.push(*role);
+                    }
+                }
+                next.escalations += 1;
                 next.entry = stamp.entry;
                 return Ok(next);
             }
             ApprovalEvent::Given(given) => {
                 if given.human_override {
-                    next.votes.push(vote(&given.reason, &given.signed));
+                    next.votes
+                        .push(vote(&given.reason, &given.signed, &given.on_behalf_of));
                     next.human_override = true;
                 }
                 Trigger::Approve
@@ -287,6 +403,10 @@ impl Aggregate for Approval {
     }
 
     fn due(&self) -> Option<Timestamp> {
-        (self.status == Status::Pending).then_some(self.request.expires_at)
+        if self.status != Status::Pending {
+            return None;
+        }
+        let end = self.request.expires_at;
+        Some(self.next_escalation().map_or(end, |step| step.at.min(end)))
     }
 }

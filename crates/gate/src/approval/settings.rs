@@ -3,6 +3,7 @@
 //! person. The default is a person.
 
 use crate::{ActionClass, Capabilities, Contract};
+use kernel::names::Name as _;
 use kernel::{Ratio, Role, Snapshot, Span, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +71,29 @@ impl Kinds {
     }
 }
 
+/// What may be decided on together with others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bulk {
+    /// How many requests at once.
+    pub max: u32,
+    /// Which directives.
+    pub of: Kinds,
+}
+
+/// A pack lets no more requests be decided on at once.
+const BULK_MAX: u32 = 50;
+
+/// Further roles that may decide when nobody has for so long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Escalation {
+    /// How long after it was asked for.
+    pub after: Span,
+    /// Which roles may decide from then on, besides those before.
+    pub to: Vec<Role>,
+}
+
 /// The rules of approval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,6 +113,13 @@ pub struct Settings {
     /// key, so that not even the server can say yes for them.
     #[serde(default, skip_serializing_if = "Kinds::is_empty")]
     pub signatures: Kinds,
+    /// Who else may decide when nobody has, soonest first. When nobody answers
+    /// at all, silence is a refusal as without it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub escalation: Vec<Escalation>,
+    /// What may be decided on together with others; nothing when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bulk: Option<Bulk>,
 }
 
 fn both() -> BTreeSet<Duty> {
@@ -100,6 +131,15 @@ impl Settings {
     #[must_use]
     pub fn quorum_of(&self, class: ActionClass) -> Quorum {
         self.quorum.get(&class).cloned().unwrap_or_default()
+    }
+
+    /// The roles that decide on something from the beginning.
+    #[must_use]
+    pub fn deciding_roles(&self) -> BTreeSet<Role> {
+        let classes = ActionClass::ALL.iter();
+        classes
+            .flat_map(|class| self.quorum_of(*class).among)
+            .collect()
     }
 
     /// What is wrong with the settings by themselves.
@@ -119,9 +159,57 @@ impl Settings {
                 faults.push(format!("approvals.quorum.{class}: no role may decide"));
             }
         }
+        faults.extend(self.faults_of_escalation());
+        if let Some(bulk) = &self.bulk {
+            if !(2..=BULK_MAX).contains(&bulk.max) {
+                faults.push(format!("approvals.bulk.max: is not 2 to {BULK_MAX}"));
+            }
+            if bulk.of.is_empty() {
+                faults.push("approvals.bulk.of: names nothing".to_owned());
+            }
+        }
+        faults
+    }
+
+    fn faults_of_escalation(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.escalation.len() > ESCALATIONS_MAX {
+            faults.push(format!(
+                "approvals.escalation: has {} steps, allowed are {ESCALATIONS_MAX}",
+                self.escalation.len()
+            ));
+        }
+        let mut before = Span::ZERO;
+        for (at, step) in self.escalation.iter().enumerate() {
+            let place = format!("approvals.escalation.{at}");
+            if step.to.is_empty() {
+                faults.push(format!("{place}.to: names no role"));
+            }
+            if let Some(role) = step.to.iter().find(|role| !DECIDES.contains(role)) {
+                faults.push(format!(
+                    "{place}.to: who has the role `{role}` decides on nothing"
+                ));
+            }
+            if step.after <= before {
+                faults.push(format!("{place}.after: must be longer than `{before}`"));
+            }
+            if step.after >= self.expires_after {
+                faults.push(format!(
+                    "{place}.after: comes when silence is a refusal already, after `{}`",
+                    self.expires_after
+                ));
+            }
+            before = step.after;
+        }
         faults
     }
 }
+
+/// Roles whose people may be asked to decide.
+const DECIDES: [Role; 3] = [Role::Operator, Role::Approver, Role::Admin];
+
+/// A request is escalated no more often.
+const ESCALATIONS_MAX: usize = 8;
 
 /// The one of two classes that asks more of people.
 #[must_use]

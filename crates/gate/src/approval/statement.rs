@@ -59,6 +59,9 @@ pub struct Statement {
     pub reason: Option<String>,
     /// Who decides.
     pub principal: Actor,
+    /// In whose place, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<Actor>,
     /// The key that signs it.
     pub key: SigningKeyId,
     /// When they decided, by the clock of their machine.
@@ -118,6 +121,8 @@ pub struct Word {
     pub reason: Option<String>,
     /// Who decides.
     pub principal: Actor,
+    /// In whose place, where they do.
+    pub on_behalf_of: Option<Actor>,
     /// The key that signs it.
     pub key: SigningKeyId,
     /// When.
@@ -142,6 +147,7 @@ impl Statement {
             decision: word.decision,
             reason: word.reason,
             principal: word.principal,
+            on_behalf_of: word.on_behalf_of,
             key: word.key,
             made_at: word.made_at,
         }
@@ -164,6 +170,7 @@ impl Statement {
             decision: self.decision,
             reason: self.reason.clone(),
             principal: self.principal.clone(),
+            on_behalf_of: self.on_behalf_of.clone(),
             key: self.key,
             made_at: self.made_at,
         }

@@ -2,17 +2,19 @@
 //! what silence means. What a person sends back names the version that they
 //! saw; another version in force is a conflict that says what changed.
 
+use super::deciders::{decider, has_a_seat};
 use super::signing::signed;
 use super::{
     EditOutcome, Proposed, approval_of, because_of, blocked, edit, lapsed, moved, not_over,
 };
 use crate::approval::{
-    ApprovalEvent, Choice, Ended, Endorsed, Given, LIFECYCLE, Signed, Status, Trigger,
+    ApprovalEvent, Choice, Ended, Endorsed, Escalated, Given, LIFECYCLE, OnBehalf, Signed, Status,
+    Trigger,
 };
 use crate::contract::bounded;
 use crate::directive::{self, Approved, DirectiveEvent};
 use crate::{Approval, Contract, Directive, GateEnv};
-use kernel::{ApprovalId, Digest, PrincipalKind, Refusal, Unit};
+use kernel::{Actor, ApprovalId, Digest, Refusal, Unit};
 
 /// A person's yes.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub struct Approve {
     pub reason: Option<String>,
     /// What they signed, where they did.
     pub signed: Option<Signed>,
+    /// In whose place, where they do not decide by roles of their own.
+    pub on_behalf_of: Option<Actor>,
 }
 
 impl Approve {
@@ -36,6 +40,7 @@ impl Approve {
             seen,
             reason: None,
             signed: None,
+            on_behalf_of: None,
         }
     }
 }
@@ -51,6 +56,8 @@ pub struct Reject {
     pub reason: String,
     /// What they signed, where they did.
     pub signed: Option<Signed>,
+    /// In whose place, where they do not decide by roles of their own.
+    pub on_behalf_of: Option<Actor>,
 }
 
 impl Reject {
@@ -62,6 +69,7 @@ impl Reject {
             seen,
             reason: reason.to_owned(),
             signed: None,
+            on_behalf_of: None,
         }
     }
 }
@@ -82,22 +90,6 @@ pub enum Decided {
         /// Why.
         reasons: Vec<String>,
     },
-}
-
-/// Refuses who may not decide on this request.
-fn may_decide(unit: &Unit<'_>, approval: &Approval) -> Result<(), Refusal> {
-    let ctx = unit.ctx();
-    let among = &approval.request.among;
-    if ctx.actor.kind == PrincipalKind::Human && ctx.roles.iter().any(|r| among.contains(r)) {
-        return Ok(());
-    }
-    let names: Vec<_> = among.iter().map(ToString::to_string).collect();
-    Err(
-        Refusal::forbidden(format!("`{}` may not decide on approvals", ctx.actor)).hint(format!(
-            "it takes a person with one of the roles: {}",
-            names.join(", ")
-        )),
-    )
 }
 
 /// Refuses a decision on another version than the one in force.
@@ -148,38 +140,27 @@ pub fn approve(
     approve: &Approve,
 ) -> Result<Decided, Refusal> {
     let (approval, directive) = approval_of(unit, approve.approval)?;
-    may_decide(unit, &approval)?;
+    let behalf = decider(unit, &approval, approve.on_behalf_of.as_ref())?;
     if let Some(reason) = &approve.reason {
         bounded("reason", reason)?;
     }
     same_version(&approval, &directive, approve.seen)?;
     still_open(unit, &approval, &directive)?;
-    let actor = &unit.ctx().actor;
-    if approval.request.barred.contains(actor) {
-        return Err(
-            Refusal::forbidden(format!("`{actor}` wrote it and may not approve it"))
-                .hint("someone else must approve"),
-        );
-    }
-    if approval.votes.iter().any(|v| v.by == *actor) {
-        return Err(
-            Refusal::conflict(format!("`{actor}` agreed already")).hint("someone else must too")
-        );
-    }
-    let word = (Choice::Approve, approve.reason.as_deref());
+    has_a_seat(unit, &approval, behalf.as_ref())?;
+    let word = (Choice::Approve, approve.reason.as_deref(), behalf.as_ref());
     signed(unit, &approval, word, approve.signed.as_ref())?;
     let reasons = lapsed(unit, env, &directive, Status::Pending)?;
     if !reasons.is_empty() {
         return Ok(Decided::Voided { reasons });
     }
-    agree(unit, &approval, &directive, approve)
+    agree(unit, &approval, &directive, (approve, behalf))
 }
 
 fn agree(
     unit: &mut Unit<'_>,
     approval: &Approval,
     directive: &Directive,
-    approve: &Approve,
+    (approve, on_behalf_of): (&Approve, Option<OnBehalf>),
 ) -> Result<Decided, Refusal> {
     let votes = u32::try_from(approval.votes.len()).unwrap_or(u32::MAX);
     let missing = approval
@@ -193,6 +174,7 @@ fn agree(
             seen,
             reason,
             signed,
+            on_behalf_of,
         })
     } else {
         ApprovalEvent::Given(Given {
@@ -200,6 +182,7 @@ fn agree(
             seen,
             reason,
             signed,
+            on_behalf_of,
         })
     };
     let (entry, _) = because_of(unit, approval.entry, |unit| {
@@ -226,16 +209,21 @@ fn agree(
 pub fn reject(unit: &mut Unit<'_>, reject: &Reject) -> Result<(), Refusal> {
     let reason = reject.reason.as_str();
     let (approval, directive) = approval_of(unit, reject.approval)?;
-    may_decide(unit, &approval)?;
+    let behalf = decider(unit, &approval, reject.on_behalf_of.as_ref())?;
     bounded("reason", reason)?;
     same_version(&approval, &directive, reject.seen)?;
     still_open(unit, &approval, &directive)?;
-    let word = (Choice::Reject, Some(reason));
+    let word = (Choice::Reject, Some(reason), behalf.as_ref());
     signed(unit, &approval, word, reject.signed.as_ref())?;
-    let why = format!("rejected by `{}`: {reason}", unit.ctx().actor);
+    let mut who = format!("`{}`", unit.ctx().actor);
+    if let Some(behalf) = &behalf {
+        who.push_str(&format!(" on behalf of `{}`", behalf.principal));
+    }
+    let why = format!("rejected by {who}: {reason}");
     let ended = Ended {
         reason: reason.to_owned(),
         signed: reject.signed.clone(),
+        on_behalf_of: behalf,
     };
     let (entry, _) = because_of(unit, approval.entry, |unit| {
         unit.record::<Approval>(reject.approval, ApprovalEvent::Rejected(ended))
@@ -282,7 +270,7 @@ pub fn edit_and_approve(
     asked: EditAndApprove,
 ) -> Result<EditedAndDecided, Refusal> {
     let (approval, directive) = approval_of(unit, asked.approval)?;
-    may_decide(unit, &approval)?;
+    decider(unit, &approval, None)?;
     same_version(&approval, &directive, asked.seen)?;
     still_open(unit, &approval, &directive)?;
     let edited = because_of(unit, approval.entry, |unit| {
@@ -315,16 +303,21 @@ pub fn edit_and_approve(
     })
 }
 
-/// The tick of approvals: silence until the end is a refusal, and blocks the
-/// directive. Returns whether it expired now.
+/// The tick of approvals: when nobody decided in time, further roles may; and
+/// silence until the end is a refusal, and blocks the directive. Returns whether
+/// it expired now.
 ///
 /// # Errors
 /// When there is no such approval.
-pub fn expire_approval(unit: &mut Unit<'_>, id: ApprovalId) -> Result<bool, Refusal> {
+pub fn tick_approval(unit: &mut Unit<'_>, id: ApprovalId) -> Result<bool, Refusal> {
     use kernel::Aggregate;
     let (approval, directive) = approval_of(unit, id)?;
-    if approval.due().is_none_or(|due| unit.ctx().now < due) {
+    let now = unit.ctx().now;
+    if approval.due().is_none_or(|due| now < due) {
         return Ok(false);
+    }
+    if now < approval.request.expires_at {
+        return escalate(unit, &approval).map(|()| false);
     }
     let reason = format!(
         "nobody answered until {}: silence is a refusal",
@@ -342,4 +335,26 @@ pub fn expire_approval(unit: &mut Unit<'_>, id: ApprovalId) -> Result<bool, Refu
         blocked(unit, directive.id, entry, reason)?;
     }
     Ok(true)
+}
+
+/// Lets further roles decide, for each step that is due.
+fn escalate(unit: &mut Unit<'_>, approval: &Approval) -> Result<(), Refusal> {
+    let now = unit.ctx().now;
+    let steps = approval
+        .request
+        .escalation
+        .iter()
+        .skip(approval.escalations);
+    let mut cause = approval.entry;
+    for step in steps.take_while(|step| step.at <= now) {
+        let escalated = Escalated {
+            due_at: step.at,
+            to: step.to.clone(),
+        };
+        let id = approval.request.approval;
+        (cause, _) = because_of(unit, cause, |unit| {
+            unit.record::<Approval>(id, ApprovalEvent::Escalated(escalated))
+        })?;
+    }
+    Ok(())
 }

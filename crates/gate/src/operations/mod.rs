@@ -3,14 +3,17 @@
 //! beginning in `start`.
 
 mod approvals;
+mod bulk;
+mod deciders;
 mod plan;
 mod signing;
 mod start;
 
 pub use approvals::{
-    Approve, Decided, EditAndApprove, EditedAndDecided, Reject, approve, edit_and_approve,
-    expire_approval, reject,
+    Approve, Decided, EditAndApprove, EditedAndDecided, Reject, approve, edit_and_approve, reject,
+    tick_approval,
 };
+pub use bulk::{bulk_max, in_bulk};
 pub use plan::{Proposed, propose, retry};
 pub(crate) use signing::uncounted;
 pub use start::{Started, start};

@@ -2,11 +2,13 @@
 //! block, a request for approval, or an approval that nobody needs to give.
 
 use super::{because_of, blocked, moved, not_over, sound};
-use crate::approval::{ApprovalEvent, Binding, Given, Requested, settings, shown};
+use crate::approval::{
+    About, ApprovalEvent, Binding, EscalationStep, Given, Requested, Settings, settings, shown,
+};
 use crate::choke::{self, Target};
 use crate::directive::{Approved, Awaited, DirectiveEvent, LIFECYCLE, Plain, Trigger};
 use crate::{Approval, ChokePoint, Directive, GateEnv, VerdictRecord, conflict};
-use kernel::{ApprovalId, DirectiveId, Refusal, Snapshot, Unit, Verdict, VerdictId};
+use kernel::{ApprovalId, DirectiveId, Refusal, Snapshot, Timestamp, Unit, Verdict, VerdictId};
 use std::collections::BTreeSet;
 
 /// What came of asking for a directive.
@@ -123,6 +125,7 @@ pub(super) fn consult(
         seen,
         reason: Some("no rule asks for a person".to_owned()),
         signed: None,
+        on_behalf_of: None,
     };
     let (entry, _) = because_of(unit, entry, |unit| {
         unit.record::<Approval>(approval, ApprovalEvent::Given(given))
@@ -157,6 +160,9 @@ fn request(
             settings::Duty::Editor => barred.extend(directive.editors.iter().cloned()),
         }
     }
+    let now = unit.ctx().now;
+    let expires_at = now.plus(approvals.expires_after).min(directive.expires_at);
+    let auto = because.is_empty();
     Ok(Requested {
         approval,
         binding: Binding {
@@ -172,11 +178,25 @@ fn request(
         because,
         among: quorum.among,
         barred: barred.into_iter().collect(),
-        expires_at: unit
-            .ctx()
-            .now
-            .plus(approvals.expires_after)
-            .min(directive.expires_at),
+        expires_at,
         signed: approvals.signatures.has(class, &contract.kind),
+        about: Some(About {
+            directive_type: contract.kind.clone(),
+            action_class: class,
+            issued_by: contract.issued_by.clone(),
+        }),
+        escalation: match auto {
+            true => Vec::new(),
+            false => steps(approvals, now, expires_at),
+        },
     })
+}
+
+/// When further roles may decide, as far as it comes to that.
+fn steps(approvals: &Settings, now: Timestamp, end: Timestamp) -> Vec<EscalationStep> {
+    let steps = approvals.escalation.iter().map(|step| EscalationStep {
+        at: now.plus(step.after),
+        to: step.to.clone(),
+    });
+    steps.filter(|step| step.at < end).collect()
 }

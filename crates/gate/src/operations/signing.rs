@@ -2,7 +2,7 @@
 //! something is to happen because of them.
 
 use crate::Approval;
-use crate::approval::{Choice, Signed, Vote, Word};
+use crate::approval::{Choice, OnBehalf, Signed, Vote, Word};
 use crate::signing_key::{self, SigningKey};
 use kernel::{Refusal, Unit};
 
@@ -14,7 +14,7 @@ const HINT: &str = "sign what you see, with a key that was registered and confir
 pub(super) fn signed(
     unit: &mut Unit<'_>,
     approval: &Approval,
-    (decision, reason): (Choice, Option<&str>),
+    (decision, reason, behalf): (Choice, Option<&str>, Option<&OnBehalf>),
     signed: Option<&Signed>,
 ) -> Result<(), Refusal> {
     let Some(signed) = signed else {
@@ -38,6 +38,7 @@ pub(super) fn signed(
         decision,
         reason: reason.map(str::to_owned),
         principal: ctx.actor.clone(),
+        on_behalf_of: behalf.map(|b| b.principal.clone()),
         key: said.key,
         made_at: said.made_at,
     };
@@ -88,6 +89,7 @@ fn vote_fault(
         decision: Choice::Approve,
         reason: vote.reason.clone(),
         principal: vote.by.clone(),
+        on_behalf_of: vote.on_behalf_of.as_ref().map(|b| b.principal.clone()),
         key: said.key,
         made_at: said.made_at,
     };

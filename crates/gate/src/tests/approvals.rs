@@ -272,7 +272,7 @@ fn silence_is_a_refusal_at_the_instant() {
     let tick = |world: &mut World| {
         world
             .run(&engine(), |unit, _| {
-                operations::expire_approval(unit, approval)
+                operations::tick_approval(unit, approval)
             })
             .unwrap()
     };

@@ -122,7 +122,7 @@ fn whichever_way_the_earlier_ends_the_later_goes_on() {
             let end = world.see::<Approval>(approval).unwrap().request.expires_at;
             let now = std::mem::replace(&mut world.now, end);
             let done = world.run(&engine(), |unit, _| {
-                operations::expire_approval(unit, approval)
+                operations::tick_approval(unit, approval)
             });
             assert!(done.unwrap());
             world.now = now;

@@ -301,7 +301,7 @@ fn tick(world: &mut World) {
     for approval in world.all::<Approval>() {
         let id = approval.request.approval;
         world
-            .run(&engine(), |unit, _| operations::expire_approval(unit, id))
+            .run(&engine(), |unit, _| operations::tick_approval(unit, id))
             .unwrap();
     }
     for reservation in world.all::<Reservation>() {

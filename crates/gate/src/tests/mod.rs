@@ -2,7 +2,9 @@
 
 mod admission;
 mod approvals;
+mod bulk;
 mod conflicts;
+mod delegations;
 mod directives;
 mod interleavings;
 mod kill;

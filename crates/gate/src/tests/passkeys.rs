@@ -148,6 +148,7 @@ impl Authenticator {
             decision: Choice::Approve,
             reason: None,
             principal: self.who.0.clone(),
+            on_behalf_of: None,
             key: self.public().id().unwrap(),
             made_at: world.now,
         };

@@ -74,6 +74,7 @@ impl Holder {
             decision: Choice::Approve,
             reason: None,
             principal: self.who.0.clone(),
+            on_behalf_of: None,
             key: self.id(),
             made_at: world.now,
         };
@@ -400,6 +401,7 @@ fn a_start_counts_signatures_again() {
                     seen: bound.digest,
                     reason: None,
                     signed,
+                    on_behalf_of: None,
                 };
                 unit.record::<Approval>(approval, ApprovalEvent::Given(given))?;
                 let approved = Approved {
@@ -604,6 +606,7 @@ fn the_bytes_of_a_statement() {
         decision: Choice::Approve,
         reason: None,
         principal: Actor::new(kernel::PrincipalKind::Human, "ann"),
+        on_behalf_of: None,
         key: ann.id(),
         made_at: Timestamp::parse("2026-03-01T04:05:06Z").unwrap(),
     };

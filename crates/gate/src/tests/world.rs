@@ -382,6 +382,7 @@ impl World {
             Fold::of::<Directive>(),
             Fold::of::<Approval>(),
             Fold::of::<crate::SigningKey>(),
+            Fold::of::<crate::Delegations>(),
             Fold::of::<KillSwitch>(),
             Fold::of::<PermitRecord>(),
             Fold::of::<VerdictRecord>(),

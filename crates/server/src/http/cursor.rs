@@ -114,7 +114,8 @@ impl Paging {
         tag
     }
 
-    fn close(&self, seq: u64) -> String {
+    /// The cursor that goes on beyond this position.
+    pub(crate) fn close(&self, seq: u64) -> String {
         let seq = seq.to_be_bytes();
         URL_SAFE_NO_PAD.encode([seq, self.tag(seq)].concat())
     }

@@ -36,6 +36,12 @@ const LISTING: [Parameter; 2] = [
     },
 ];
 
+/// The subject that a listing is filtered by.
+const SUBJECT: [Parameter; 1] = [Parameter {
+    name: "subject",
+    about: "only about this subject",
+}];
+
 /// The parameters of the ledger's page; empty ones do not filter.
 const ENTRIES: [Parameter; 8] = [
     Parameter {
@@ -201,7 +207,22 @@ fn reading() -> Vec<Route> {
             load::approvals,
         )
         .parameters(&LISTING)
+        .parameters(&SUBJECT)
+        .parameters(&crate::inbox::FILTERS)
         .lane(Lane::Urgent),
+        page(
+            "/approvals/bulk",
+            own(Permission::ApprovalDecide),
+            "what may be decided on together",
+            load::bulk,
+        )
+        .lane(Lane::Urgent),
+        page(
+            "/delegations",
+            own(Permission::ApprovalRead),
+            "who decides in whose place",
+            load::delegations,
+        ),
         page(
             "/signing-keys",
             own(Permission::ApprovalRead),
@@ -278,6 +299,25 @@ fn deciding() -> Vec<Route> {
             forms::reject,
         )
         .lane(Lane::Urgent),
+        form(
+            "/approvals/bulk",
+            decide,
+            "decide on several requests, each on its own",
+            load::decide_in_bulk,
+        )
+        .lane(Lane::Urgent),
+        form(
+            "/delegations",
+            decide,
+            "let another person decide",
+            forms::delegations::grant,
+        ),
+        form(
+            "/delegations/{id}/revoke",
+            decide,
+            "take a delegation back",
+            forms::delegations::revoke,
+        ),
         form(
             "/signing-keys/{id}/confirm",
             own(Permission::SigningKeyManage),

@@ -1,19 +1,26 @@
 //! Approvals: a person's decision, bound to the digest that they saw.
 
-use super::documents::{FILTERS, PAGING, readable};
+use super::bulk;
+use super::documents::{self, FILTERS, PAGING};
 use super::table::{Gives, Guard, Route};
 use crate::app::App;
+use crate::auth::Caller;
 use crate::gated::{Gated, decided_json, proposed_json};
+use crate::http::cursor::Page;
 use crate::http::problem::Answer;
-use crate::http::{Command, Place};
+use crate::http::{Command, Place, Query};
+use crate::inbox;
 use crate::lanes::Lane;
+use crate::view::Resource;
+use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use gate::access::Permission;
 use gate::approval::Signed;
 use gate::operations::{self, Approve, EditAndApprove, Reject};
 use gate::{Approval, Contract};
-use kernel::{ApprovalId, Digest};
+use kernel::{Actor, Aggregate as _, ApprovalId, Digest};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -26,15 +33,25 @@ pub(super) fn rows() -> Vec<Route> {
             "/v1/approvals",
             read,
             "what waits for a person, and what was decided",
-            stored::list,
+            list,
         )
         .parameters(&PAGING)
         .parameters(&FILTERS)
+        .parameters(&inbox::FILTERS)
         .gives(Gives::Page)
         .lane(Lane::Urgent),
-        Route::get("/v1/approvals/{id}", read, "one approval", stored::get)
+        Route::get("/v1/approvals/{id}", read, "one approval", get)
             .gives(Gives::Resource)
             .lane(Lane::Urgent),
+        Route::post(
+            "/v1/approvals/decide",
+            decide,
+            "decide on several requests, each on its own, where policy allows it",
+            bulk::decide,
+        )
+        .unversioned()
+        .body::<bulk::Decisions>()
+        .lane(Lane::Urgent),
         Route::post(
             "/v1/approvals/{id}/approve",
             decide,
@@ -62,8 +79,12 @@ pub(super) fn rows() -> Vec<Route> {
     ]
 }
 
-mod stored {
-    super::readable!("approval");
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    query: Query,
+) -> Answer<Json<Page<Resource>>> {
+    inbox::list(&app, &caller, &query).await.map(Json)
 }
 
 /// A yes.
@@ -81,6 +102,10 @@ struct Yes {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     signed: Option<Signed>,
+    /// In whose place, `human:prn_…`, where the caller decides by delegation.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    on_behalf_of: Option<Actor>,
 }
 
 /// A no.
@@ -96,6 +121,10 @@ struct No {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     signed: Option<Signed>,
+    /// In whose place, `human:prn_…`, where the caller decides by delegation.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    on_behalf_of: Option<Actor>,
 }
 
 /// A yes to a changed contract.
@@ -113,6 +142,15 @@ struct Changed {
     reason: Option<String>,
 }
 
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    Place(id): Place<String>,
+) -> Answer<Response> {
+    documents::get(&app, &caller, &headers, (Approval::KIND, &id)).await
+}
+
 async fn approve(
     State(app): State<App>,
     Place(id): Place<String>,
@@ -127,6 +165,7 @@ async fn approve(
             seen: body.digest,
             reason: body.reason.clone(),
             signed: body.signed.clone(),
+            on_behalf_of: body.on_behalf_of.clone(),
         };
         let decided = operations::approve(unit, &gated.env(), &yes)?;
         Ok(json!({"approval": id, "decision": decided_json(&decided)}))
@@ -146,6 +185,7 @@ async fn reject(
             seen: body.digest,
             reason: body.reason.clone(),
             signed: body.signed.clone(),
+            on_behalf_of: body.on_behalf_of.clone(),
         };
         operations::reject(unit, &no)?;
         Ok(json!({"approval": id, "decision": {"result": "rejected"}}))

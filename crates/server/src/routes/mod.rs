@@ -6,8 +6,10 @@ pub mod table;
 mod approvals;
 mod archive;
 mod budgets;
+pub(crate) mod bulk;
 mod checkpoints;
 mod conflicts;
+mod delegations;
 mod directives;
 mod events;
 mod export;
@@ -28,6 +30,7 @@ mod system;
 mod templates;
 mod tiles;
 
+pub(crate) use delegations::active;
 pub use table::{Facts, Gives, Guard, Parameter, Posting, Repeating, Route, Verb, mount};
 
 /// Every row of the API.
@@ -43,6 +46,7 @@ pub fn rows() -> Vec<Route> {
         conflicts::rows(),
         approvals::rows(),
         signing_keys::rows(),
+        delegations::rows(),
         runs::rows(),
         budgets::rows(),
         kill::rows(),

@@ -29,8 +29,7 @@ fn holders(permission: Permission) -> &'static [Role] {
         SignalIngest => &[Admin, Source],
         IncidentManage | DirectiveControl | KillEngage => &[Admin, Operator],
         DirectivePropose | SessionWrite | BudgetSpend => &[Admin, Operator, Agent],
-        ApprovalDecide => &[Admin, Approver],
-        SigningKeyRegister => &[Admin, Operator, Approver],
+        ApprovalDecide | SigningKeyRegister => &[Admin, Operator, Approver],
         TenantCreate => &[],
     }
 }
@@ -200,9 +199,11 @@ pub(crate) async fn things(world: &World) -> BTreeMap<&'static str, String> {
     world.post(&path, side.token(Approver), &yes).await.is(200);
     world.first("/v1/runs?status=completed", admin).await;
     register_key(world).await;
+    delegate(world).await;
     let mut things = BTreeMap::new();
     for noun in [
         "signing-keys",
+        "delegations",
         "principals",
         "keys",
         "evidence",
@@ -229,6 +230,15 @@ pub(crate) async fn things(world: &World) -> BTreeMap<&'static str, String> {
     things.insert("ledger", entry);
     things.insert("tenants", side.tenant.to_string());
     things
+}
+
+/// The approver of the member lets the operator decide.
+async fn delegate(world: &World) {
+    let side = &world.member;
+    let until = world.control.now().plus(kernel::Span::from_secs(3600));
+    let body = json!({"to": side.principals[&Operator], "until": until, "reason": "away"});
+    let path = "/v1/delegations";
+    world.post(path, side.token(Approver), &body).await.is(201);
 }
 
 /// The approver of the member registers a key.
@@ -265,6 +275,14 @@ pub(crate) fn body_for(facts: &Facts, directive: &Value) -> Value {
         Some("Changed") => json!({"digest": digest, "contract": contract}),
         Some("RegisterKey") => json!({
             "algorithm": "ed25519", "public_key": "", "name": "to see", "proof": "",
+        }),
+        Some("Decisions") => json!({"decisions": []}),
+        Some("Delegate") => json!({
+            "to": "prn_00000000000070008000000000000001", "until": "2026-01-01T00:00:00Z",
+            "reason": "to see",
+        }),
+        Some("TakeBack") => json!({
+            "delegation": "dlg_00000000000070008000000000000001", "reason": "to see",
         }),
         Some("Edit") => json!({"contract": contract}),
         Some("Resolve") => json!({

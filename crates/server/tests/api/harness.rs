@@ -182,10 +182,15 @@ impl World {
 
     /// A world in which both tenants run the small pack.
     pub(crate) async fn with_packs() -> Self {
+        Self::with_approvals("").await
+    }
+
+    /// The same with more rules of approval.
+    pub(crate) async fn with_approvals(more: &str) -> Self {
         let world = Self::new().await;
         for tenant in [world.home.tenant, world.member.tenant] {
             let ctx = world.control.system_ctx(tenant, "setup");
-            let files = crate::pack::files();
+            let files = crate::pack::files_with("approvals.yaml", more);
             world.control.load_pack(ctx, None, files).await.unwrap();
         }
         world

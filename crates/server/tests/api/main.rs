@@ -12,6 +12,7 @@ mod checkpoints;
 mod commands;
 mod conflicts;
 mod control_loop;
+mod deciding;
 mod erasure;
 mod events;
 mod export;

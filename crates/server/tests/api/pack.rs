@@ -77,8 +77,11 @@ pub(crate) fn body() -> Value {
     json!({"files": files})
 }
 
-/// Its files.
-pub(crate) fn files() -> pack::Files {
-    let own = |(path, text): &(&str, &str)| ((*path).to_owned(), text.as_bytes().to_vec());
+/// Its files, with this at the end of one of them.
+pub(crate) fn files_with(longer: &str, end: &str) -> pack::Files {
+    let own = |(path, text): &(&str, &str)| {
+        let end = if *path == longer { end } else { "" };
+        ((*path).to_owned(), format!("{text}{end}").into_bytes())
+    };
     FILES.iter().map(own).collect()
 }

@@ -2,7 +2,6 @@
 //! person gave, and never with one that a server names.
 
 use super::{Json, bundle, print};
-use crate::cli::Approval;
 use crate::failure::Failure;
 use gate::Contract;
 use gate::approval::{ApprovalEvent, Requested, Signed, Statement, shown};
@@ -19,10 +18,9 @@ use std::path::Path;
 /// A file that is read whole may be this long.
 const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
-pub(crate) fn run(output: Json, command: Approval) -> Result<(), Failure> {
-    let Approval::Verify { file, keys } = command;
+pub(crate) fn run(output: Json, file: &Path, keys: &[String]) -> Result<(), Failure> {
     let keys: Result<Vec<PublicKey>, _> = keys.iter().map(|k| k.parse()).collect();
-    verify(output, &text(&file)?, &keys?, &file)
+    verify(output, &text(file)?, &keys?, file)
 }
 
 fn text(file: &Path) -> Result<String, Failure> {

@@ -3,18 +3,21 @@
 use super::input::json_file;
 use super::signed::Bound;
 use super::{Json, escaped, items, needed, print};
-use crate::cli::{Approve, Move, Reject};
+use crate::cli::{Approve, Delegation, Move, Reject};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::person_key::PersonKey;
 use crate::render;
+use connect::SystemClock;
 use gate::approval::Choice;
+use kernel::port::Clock as _;
+use kernel::{Actor, PrincipalId, PrincipalKind, Span};
 use serde_json::{Map, Value, json};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 
 /// The approval with this id, or the pending one of this directive.
-async fn approval(client: &Client, id: &str) -> Result<Value, Failure> {
+pub(super) async fn approval(client: &Client, id: &str) -> Result<Value, Failure> {
     if id.starts_with("apr_") {
         return client.get(&format!("/v1/approvals/{}", escaped(id))).await;
     }
@@ -40,7 +43,8 @@ pub(crate) async fn approve(
             let bound = Bound::read(client, &waiting).await?;
             let digest = agreed(&bound, directive, digest)?;
             let word = (Choice::Approve, approve.reason.clone());
-            (digest, Some(bound.sign(client, &key, word).await?))
+            let behalf = behalf(approve.on_behalf_of.as_deref())?;
+            (digest, Some(bound.sign(client, &key, word, behalf).await?))
         }
         (None, Some(digest)) => (digest, None),
         (None, None) => (seen(client, &waiting, directive).await?, None),
@@ -51,6 +55,9 @@ pub(crate) async fn approve(
     }
     if let Some(signed) = signed {
         body.insert("signed".into(), signed);
+    }
+    if let Some(person) = behalf(approve.on_behalf_of.as_deref())? {
+        body.insert("on_behalf_of".into(), person.to_string().into());
     }
     let path = format!("/v1/approvals/{}/approve", escaped(&id));
     let answer = client.post(&path, &Value::Object(body)).await?;
@@ -72,7 +79,7 @@ fn agreed(bound: &Bound, directive: &str, given: Option<String>) -> Result<Strin
             ))
             .hint("nothing was signed; look at the version in force"));
         }
-        None => ask(directive)?,
+        None => ask("approve exactly this", &otherwise(directive))?,
     }
     Ok(digest)
 }
@@ -91,21 +98,25 @@ async fn seen(client: &Client, waiting: &Value, directive: &str) -> Result<Strin
     let contract = render::at(&shown, "state.contract").unwrap_or(&Value::Null);
     eprintln!("{}", render::thing(contract));
     eprint!("{}", verdicts(client, waiting).await?);
-    ask(directive)?;
+    ask("approve exactly this", &otherwise(directive))?;
     Ok(digest)
 }
 
-/// Asks the person at the terminal.
+/// What to do where nobody can be asked.
+fn otherwise(directive: &str) -> String {
+    format!("`writ show {directive}`, then give --digest")
+}
+
+/// Asks the person at the terminal; `otherwise` is the hint where there is none.
 #[allow(
     clippy::print_stderr,
     reason = "a question to the person at the terminal"
 )]
-fn ask(directive: &str) -> Result<(), Failure> {
+pub(super) fn ask(what: &str, otherwise: &str) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage("approving needs the digest of what you saw")
-            .hint(format!("`writ show {directive}`, then give --digest")));
+        return Err(Failure::usage("approving needs the digest of what you saw").hint(otherwise));
     }
-    eprint!("approve exactly this? type yes: ");
+    eprint!("{what}? type yes: ");
     let mut answer = String::new();
     std::io::stderr()
         .flush()
@@ -150,18 +161,77 @@ async fn verdicts(client: &Client, waiting: &Value) -> Result<String, Failure> {
 }
 
 pub(crate) async fn reject(client: &Client, output: Json, reject: Reject) -> Result<(), Failure> {
-    let Reject { id, reason, key } = reject;
+    let Reject {
+        id,
+        reason,
+        key,
+        on_behalf_of,
+    } = reject;
+    let behalf = behalf(on_behalf_of.as_deref())?;
     let waiting = approval(client, &id).await?;
     let path = format!("/v1/approvals/{}/reject", escaped(needed(&waiting, "id")?));
     let digest = needed(&waiting, "state.request.binding.digest")?;
     let mut body = json!({"digest": digest, "reason": reason});
+    if let Some(person) = &behalf {
+        body["on_behalf_of"] = person.to_string().into();
+    }
     if let Some(file) = key {
         let key = PersonKey::read(&file)?;
         let bound = Bound::read(client, &waiting).await?;
         let word = (Choice::Reject, Some(reason));
-        body["signed"] = bound.sign(client, &key, word).await?;
+        body["signed"] = bound.sign(client, &key, word, behalf).await?;
     }
     let answer = client.post(&path, &body).await?;
+    print(output, &answer, render::thing);
+    Ok(())
+}
+
+/// The person of this id.
+fn behalf(id: Option<&str>) -> Result<Option<Actor>, Failure> {
+    let person = |id: &str| {
+        let id: PrincipalId = id.parse()?;
+        Ok(Actor::new(PrincipalKind::Human, id))
+    };
+    id.map(person).transpose()
+}
+
+pub(crate) async fn delegation(
+    client: &Client,
+    output: Json,
+    command: Delegation,
+) -> Result<(), Failure> {
+    let answer = match command {
+        Delegation::Grant {
+            to,
+            lasts,
+            until,
+            classes,
+            types,
+            reason,
+        } => {
+            let until = match (until, lasts) {
+                (Some(until), _) => until,
+                (None, lasts) => {
+                    let lasts = Span::parse(&lasts.unwrap_or_default())?;
+                    SystemClock.now().plus(lasts).to_string()
+                }
+            };
+            let body = json!({
+                "to": to, "until": until, "reason": reason,
+                "action_classes": classes, "directive_types": types,
+            });
+            client.post("/v1/delegations", &body).await?
+        }
+        Delegation::Revoke {
+            of,
+            delegation,
+            reason,
+        } => {
+            let path = format!("/v1/delegations/{}/revoke", escaped(&of));
+            let body = json!({"delegation": delegation, "reason": reason});
+            client.post(&path, &body).await?
+        }
+    };
     print(output, &answer, render::thing);
     Ok(())
 }

@@ -84,6 +84,14 @@ fn listing(noun: Noun) -> (&'static str, &'static [(&'static str, &'static str)]
                 ("name", "state.registered.name"),
             ],
         ),
+        Noun::Delegations => (
+            "delegations",
+            &[
+                ("whose", "id"),
+                ("status", "status"),
+                ("given", "state.given"),
+            ],
+        ),
         Noun::Runs => (
             "runs",
             &[
@@ -139,6 +147,7 @@ pub(crate) async fn list(client: &Client, output: Json, list: List) -> Result<()
         ("subject", list.subject),
         ("limit", Some(list.limit.to_string())),
     ];
+    let parts = [&parts[..], &list.approvals.parts()].concat();
     let answer = client.get(&format!("/v1/{path}{}", query(&parts))).await?;
     print(output, &answer, |a| {
         let mut shown = render::table(&items(a), columns);

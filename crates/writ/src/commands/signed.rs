@@ -11,6 +11,7 @@ use connect::SystemClock;
 use gate::approval::{Choice, Signed, Statement, Word, shown};
 use gate::verdict::Given;
 use gate::{Approval, Contract};
+use kernel::Actor;
 use kernel::port::Clock as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -119,6 +120,7 @@ impl Bound {
         client: &Client,
         key: &PersonKey,
         (decision, reason): (Choice, Option<String>),
+        on_behalf_of: Option<Actor>,
     ) -> Result<Value, Failure> {
         let me = client.get("/v1/me").await?;
         let word = Word {
@@ -126,6 +128,7 @@ impl Bound {
             decision,
             reason,
             principal: needed(&me, "actor")?.parse()?,
+            on_behalf_of,
             key: key.id()?,
             made_at: SystemClock.now(),
         };

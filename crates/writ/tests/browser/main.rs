@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod deciding;
 mod driver;
 mod passkeys;
 mod world;

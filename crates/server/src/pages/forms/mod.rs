@@ -2,6 +2,7 @@
 //! session's token, runs one command, and leads back to a page that can be
 //! loaded again.
 
+pub(super) mod delegations;
 pub(super) mod edit;
 mod kill;
 pub(super) mod signing_keys;
@@ -22,7 +23,7 @@ use axum::response::Response;
 use gate::approval::Signed;
 use gate::operations::{self, Approve, Decided, Reject};
 use gate::{Approval, Directive};
-use kernel::{ApprovalId, Digest, DirectiveId, Refusal, RunId, Unit};
+use kernel::{Actor, ApprovalId, Digest, DirectiveId, Refusal, RunId, Unit};
 use serde::Deserialize;
 
 /// A decision on what was seen.
@@ -39,9 +40,18 @@ pub(crate) struct Decision {
     /// The statement with its signature in JSON, where a passkey signed it.
     #[serde(default)]
     pub(crate) signed: String,
+    /// In whose place; empty for one's own.
+    #[serde(default)]
+    pub(crate) on_behalf_of: String,
 }
 
 impl Decision {
+    /// In whose place, where it is another's.
+    fn on_behalf_of(&self) -> Result<Option<Actor>, Refusal> {
+        let given = (!self.on_behalf_of.is_empty()).then_some(&self.on_behalf_of);
+        given.map(|text| text.parse()).transpose()
+    }
+
     /// What was signed, where something was.
     fn signed(&self) -> Result<Option<Signed>, Refusal> {
         if self.signed.is_empty() {
@@ -106,6 +116,7 @@ pub(crate) async fn approve(
     let directive: DirectiveId = id.parse()?;
     let gate = Gated::of(&app, &form.caller).await?;
     let signed = form.fields.signed()?;
+    let on_behalf_of = form.fields.on_behalf_of()?;
     let Decision {
         approval,
         seen,
@@ -122,6 +133,7 @@ pub(crate) async fn approve(
             let asked = Approve {
                 reason: reason.clone(),
                 signed: signed.clone(),
+                on_behalf_of: on_behalf_of.clone(),
                 ..Approve::to(approval, seen)
             };
             operations::approve(unit, &env, &asked)
@@ -146,6 +158,7 @@ pub(crate) async fn reject(
     form: SafeForm<Decision>,
 ) -> Answer<Response> {
     let directive: DirectiveId = id.parse()?;
+    let on_behalf_of = form.fields.on_behalf_of()?;
     let Decision {
         approval,
         seen,
@@ -155,7 +168,11 @@ pub(crate) async fn reject(
     app.ledger()
         .run(app.ctx(&form.caller, trace), move |unit| {
             about(unit, approval, directive)?;
-            operations::reject(unit, &Reject::of(approval, seen, reason.trim()))
+            let no = Reject {
+                on_behalf_of: on_behalf_of.clone(),
+                ..Reject::of(approval, seen, reason.trim())
+            };
+            operations::reject(unit, &no)
         })
         .await?;
     back("directives", &id, Flash::Rejected)

@@ -3,9 +3,9 @@
 
 use super::common::{Names, gauge, in_status};
 use super::evidence::{snapshot_view, tell_fate, tell_fates};
-use super::lists::closed;
 use crate::http::Place;
 use crate::http::problem::Answer;
+use crate::inbox::Inbox;
 use crate::pages::view::Section;
 use crate::pages::view::directive::{
     Act, ApprovalView, Decision, DirectiveView, MoveView, PasskeyView, RevisionView, SigningView,
@@ -26,7 +26,7 @@ use gate::{
     Approval, ChokePoint, CostClass, Directive, Grounding, KillSwitch, SigningKey, VerdictRecord,
 };
 use kernel::names::Name as _;
-use kernel::{DirectiveId, PrincipalKind, Snapshot, limits};
+use kernel::{Actor, DirectiveId, PrincipalKind, Role, Snapshot, limits};
 use ledger::DocumentQuery;
 use serde_json::Value;
 
@@ -137,20 +137,23 @@ fn approval_view(
     id: String,
     approval: &Approval,
     signed: Option<SigningView>,
+    seats: &[Option<&Actor>],
 ) -> ApprovalView {
     let request = &approval.request;
+    let words = |roles: &[Role]| roles.iter().map(ToString::to_string).collect();
     let votes = approval.votes.iter().map(|vote| VoteView {
         by: names.who(&vote.by),
         at: vote.at,
         reason: vote.reason.clone(),
         key: vote.signed.as_ref().map(|s| s.statement.key.to_string()),
+        on_behalf_of: vote.on_behalf_of.as_ref().map(|b| names.who(&b.principal)),
     });
     ApprovalView {
         id,
         status: approval.status.to_string(),
         because: request.because.clone(),
         needed: request.needed,
-        among: request.among.iter().map(ToString::to_string).collect(),
+        among: words(&request.among),
         // writ itself approves nothing, so it need not be told that it may not.
         barred: request
             .barred
@@ -163,6 +166,15 @@ fn approval_view(
         decided_at: approval.decided_at,
         reason: approval.reason.clone(),
         signed,
+        escalated: words(&approval.escalated_to),
+        escalates: approval
+            .next_escalation()
+            .filter(|_| approval.status == gate::approval::Status::Pending)
+            .map(|step| (step.at, words(&step.to))),
+        seats: seats
+            .iter()
+            .map(|seat| seat.map(|actor| names.who(actor)))
+            .collect(),
     }
 }
 
@@ -287,11 +299,16 @@ pub(crate) async fn directive(visit: Visit, Place(id): Place<String>) -> Answer<
     let approval = latest_approval(&visit, &directive).await?;
     let records = verdicts(&visit, directive.id).await?;
     let (plan, others) = split(&directive, &records);
+    let inbox = Inbox::of(&visit.app, &visit.caller).await?;
+    let mut seats = Vec::new();
     let decision = match &approval {
         None => Decision::Closed("Nobody is asked to decide.".to_owned()),
-        Some((_, approval)) => match closed(&visit, approval) {
-            None => Decision::Open,
-            Some(why) => Decision::Closed(format!("Nothing to decide for you: {why}.")),
+        Some((_, approval)) => match inbox.seats(approval) {
+            Ok(found) => {
+                seats = found;
+                Decision::Open
+            }
+            Err(why) => Decision::Closed(format!("Nothing to decide for you: {why}.")),
         },
     };
     let signing = match &approval {
@@ -336,7 +353,7 @@ pub(crate) async fn directive(visit: Visit, Place(id): Place<String>) -> Answer<
         verdicts: others,
         stopped: stops(&names, switch.as_ref(), &directive),
         snapshot: snapshot.map(|s| snapshot_view(snapshot_id, &s)),
-        approval: approval.map(|(id, a)| approval_view(&names, id, &a, signing)),
+        approval: approval.map(|(id, a)| approval_view(&names, id, &a, signing, &seats)),
         decision,
         acts: acts(&visit, &directive),
         replaced: directive
@@ -382,6 +399,7 @@ async fn signing(visit: &Visit, approval: &Approval) -> Answer<SigningView> {
             decision: Choice::Approve,
             reason: None,
             principal: own.clone(),
+            on_behalf_of: None,
             key: key.registered.key,
             made_at: visit.now,
         };

@@ -2,8 +2,9 @@
 
 use super::common::{Names, in_status, pager, paging};
 use crate::http::problem::Answer;
+use crate::inbox::{Filter, Inbox};
 use crate::pages::view::Section;
-use crate::pages::view::approvals::{ApprovalRow, ApprovalsView, approvals_page};
+use crate::pages::view::approvals::{ApprovalRow, ApprovalsView, FilterView, approvals_page};
 use crate::pages::view::directives::{DirectiveRow, Listing, RunRow, directives_page, runs_page};
 use crate::pages::view::incidents::{IncidentRow, incidents_page};
 use crate::pages::view::sensed::{CandidateRow, SignalRow, candidates_page, signals_page};
@@ -18,6 +19,7 @@ use ledger::DocumentQuery;
 use sense::Signal;
 use sense::candidate::{Candidate, CandidateStatus};
 use sense::incident::{Incident, IncidentStatus};
+use std::collections::BTreeSet;
 
 /// Decided approvals below the inbox.
 const DECIDED_MAX: usize = 20;
@@ -212,33 +214,10 @@ pub(crate) async fn runs(visit: Visit) -> Answer<Response> {
     shown(runs_page(&frame, &view))
 }
 
-/// Why the visitor cannot decide on this approval; `None` when they can.
-pub(super) fn closed(visit: &Visit, approval: &Approval) -> Option<String> {
-    let caller = &visit.caller;
-    let request = &approval.request;
-    let voted = approval.votes.iter().any(|v| v.by == *caller.actor());
-    if approval.status != gate::approval::Status::Pending {
-        return Some(format!("the approval is {}", approval.status));
-    }
-    if !visit.may(gate::access::Permission::ApprovalDecide) {
-        return Some("your roles do not decide on approvals".to_owned());
-    }
-    if caller.actor().kind != kernel::PrincipalKind::Human {
-        return Some("only a person decides".to_owned());
-    }
-    if !caller.roles().iter().any(|r| request.among.contains(r)) {
-        let among: Vec<_> = request.among.iter().map(ToString::to_string).collect();
-        return Some(format!("it takes one of the roles: {}", among.join(", ")));
-    }
-    if request.barred.contains(caller.actor()) {
-        return Some("you wrote it, so another person must agree".to_owned());
-    }
-    voted.then(|| "you have agreed already; another person must too".to_owned())
-}
-
 /// An approval as a row of the inbox.
 pub(super) async fn approval_row(
     visit: &Visit,
+    inbox: &Inbox,
     (id, approval): (String, Approval),
 ) -> Answer<ApprovalRow> {
     let request = &approval.request;
@@ -264,7 +243,12 @@ pub(super) async fn approval_row(
         votes: (approval.votes.len(), request.needed),
         requested_at: approval.requested_at,
         expires_at: request.expires_at,
-        closed: closed(visit, &approval),
+        escalated: approval
+            .escalated_to
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        closed: inbox.seats(&approval).err(),
     })
 }
 
@@ -280,33 +264,105 @@ async fn verdict(visit: &Visit, approval: &Approval) -> Answer<Option<Verdict>> 
 /// What waits, the soonest end first.
 pub(super) async fn waiting(visit: &Visit) -> Answer<Vec<ApprovalRow>> {
     let pending = gate::approval::Status::Pending.name();
+    let inbox = Inbox::of(&visit.app, &visit.caller).await?;
     let mut rows = Vec::new();
     for found in visit
         .list::<Approval>(in_status(&[pending], WAITING_MAX))
         .await?
     {
-        rows.push(approval_row(visit, found).await?);
+        rows.push(approval_row(visit, &inbox, found).await?);
     }
     rows.sort_by_key(|r| (r.closed.is_some(), r.expires_at));
     Ok(rows)
 }
 
-pub(crate) async fn approvals(visit: Visit) -> Answer<Response> {
-    let decided: Vec<_> = words::<gate::approval::Status>()
-        .into_iter()
-        .filter(|s| s != gate::approval::Status::Pending.name())
-        .collect();
-    let decided: Vec<&str> = decided.iter().map(String::as_str).collect();
-    let mut view = ApprovalsView {
-        waiting: waiting(&visit).await?,
-        ..ApprovalsView::default()
+/// What the inbox could be filtered by, and is.
+async fn filter_view(
+    visit: &Visit,
+    names: &Names,
+    statuses: Vec<String>,
+) -> Answer<(FilterView, Filter)> {
+    let filter = Filter::read(&visit.query)?;
+    let text = |name: &str| visit.query.text(name).unwrap_or_default().to_owned();
+    let pending = in_status(&[gate::approval::Status::Pending.name()], WAITING_MAX);
+    let waiting = visit.list::<Approval>(pending).await?;
+    let about = || waiting.iter().filter_map(|(_, a)| a.request.about.as_ref());
+    let (types, classes): (BTreeSet<_>, BTreeSet<_>) = about()
+        .map(|a| (a.directive_type.clone(), a.action_class.to_string()))
+        .unzip();
+    let issuers: BTreeSet<_> = about().map(|a| &a.issued_by).collect();
+    let named = |actor: &kernel::Actor| {
+        let who = names.who(actor);
+        (who.actor.clone(), who.name.unwrap_or(who.actor))
     };
-    for found in visit
-        .list::<Approval>(in_status(&decided, DECIDED_MAX))
+    let view = FilterView {
+        types: types.into_iter().collect(),
+        classes: classes.into_iter().collect(),
+        issuers: issuers.into_iter().map(named).collect(),
+        directive_type: text("type"),
+        class: text("class"),
+        issuer: text("issuer"),
+        subject: text("subject"),
+        status: text("status"),
+        statuses,
+        decidable: filter.decidable,
+        overdue: filter.overdue,
+    };
+    Ok((view, filter))
+}
+
+pub(crate) async fn approvals(visit: Visit) -> Answer<Response> {
+    let pending = gate::approval::Status::Pending.name();
+    let statuses = words::<gate::approval::Status>();
+    let statuses: Vec<_> = statuses.into_iter().filter(|s| s != pending).collect();
+    let names = Names::of(&visit).await?;
+    let (view, filter) = filter_view(&visit, &names, statuses.clone()).await?;
+    let subject = match view.subject.is_empty() {
+        true => None,
+        false => visit.query.get("subject")?,
+    };
+    let inbox = Inbox::of(&visit.app, &visit.caller).await?;
+    let sought = |statuses: &[&str], limit: usize| DocumentQuery {
+        subject: subject.clone(),
+        ..in_status(statuses, limit)
+    };
+    let mut rows = Vec::new();
+    for (id, approval) in visit
+        .list::<Approval>(sought(&[pending], WAITING_MAX))
         .await?
     {
-        view.decided.push(approval_row(&visit, found).await?);
+        if filter.keeps(&approval, &inbox) {
+            rows.push(approval_row(&visit, &inbox, (id, approval)).await?);
+        }
     }
+    rows.sort_by_key(|r| (r.closed.is_some(), r.expires_at));
+    let decided: Vec<&str> = match view.status.as_str() {
+        "" => statuses.iter().map(String::as_str).collect(),
+        one => vec![one],
+    };
+    // Whether the viewer may decide, and whether it is overdue, is asked of
+    // what waits.
+    let of_decided = Filter {
+        decidable: false,
+        overdue: false,
+        ..filter
+    };
+    let mut done = Vec::new();
+    for (id, approval) in visit
+        .list::<Approval>(sought(&decided, DECIDED_MAX))
+        .await?
+    {
+        if of_decided.keeps(&approval, &inbox) {
+            done.push(approval_row(&visit, &inbox, (id, approval)).await?);
+        }
+    }
+    let in_force = visit.app.control().in_force(visit.caller.tenant()).ok();
+    let view = ApprovalsView {
+        waiting: rows,
+        decided: done,
+        filter: view,
+        bulk: in_force.is_some_and(|f| f.pack.rules.approvals.bulk.is_some()),
+    };
     let frame = visit.frame(Section::Approvals).await?;
     shown(approvals_page(&frame, &view))
 }

@@ -4,7 +4,9 @@
 mod common;
 
 mod budgets;
+mod bulk;
 mod checkpoint;
+mod delegations;
 mod difference;
 mod directive;
 mod evidence;
@@ -21,6 +23,8 @@ mod signing_keys;
 mod why;
 
 pub(super) use budgets::budgets;
+pub(super) use bulk::{bulk, decide as decide_in_bulk};
+pub(super) use delegations::delegations;
 pub(super) use difference::difference;
 pub(super) use directive::directive;
 pub(super) use evidence::{evidence, snapshot};

@@ -32,8 +32,51 @@ pub struct ApprovalRow {
     pub requested_at: Timestamp,
     /// Silence is a refusal from here on.
     pub expires_at: Timestamp,
+    /// The roles that it was escalated to, because nobody answered.
+    pub escalated: Vec<String>,
     /// Why the viewer cannot decide; `None` when they can.
     pub closed: Option<String>,
+}
+
+/// What the inbox is filtered by, and what it could be.
+#[derive(Clone, Debug, Default)]
+pub struct FilterView {
+    /// Types of directives that wait.
+    pub types: Vec<String>,
+    /// Action classes of what waits.
+    pub classes: Vec<String>,
+    /// Who issued what waits: actor and name.
+    pub issuers: Vec<(String, String)>,
+    /// The chosen type.
+    pub directive_type: String,
+    /// The chosen class.
+    pub class: String,
+    /// The chosen issuer.
+    pub issuer: String,
+    /// The chosen subject.
+    pub subject: String,
+    /// The chosen status.
+    pub status: String,
+    /// Every status that was decided.
+    pub statuses: Vec<String>,
+    /// Whether only what the viewer may decide on.
+    pub decidable: bool,
+    /// Whether only what nobody answered in time.
+    pub overdue: bool,
+}
+
+impl FilterView {
+    /// Whether anything is left out.
+    fn used(&self) -> bool {
+        let texts = [
+            &self.directive_type,
+            &self.class,
+            &self.issuer,
+            &self.subject,
+            &self.status,
+        ];
+        self.decidable || self.overdue || texts.iter().any(|text| !text.is_empty())
+    }
 }
 
 /// The inbox.
@@ -43,6 +86,10 @@ pub struct ApprovalsView {
     pub waiting: Vec<ApprovalRow>,
     /// What was decided lately.
     pub decided: Vec<ApprovalRow>,
+    /// The filter.
+    pub filter: FilterView,
+    /// Whether policy lets several be decided on at once.
+    pub bulk: bool,
 }
 
 /// Approvals that wait, as rows.
@@ -64,10 +111,54 @@ pub fn waiting_rows(now: Timestamp, rows: &[ApprovalRow]) -> Markup {
                         span { "up to " (row.budget) }
                         span { "refused by silence " (part::brief_time(now, row.expires_at)) }
                     }
+                    @if !row.escalated.is_empty() {
+                        p.escalated { span.sign aria-hidden="true" { "▲ " } "Nobody answered in time: it also asks " (row.escalated.join(", ")) }
+                    }
                     @if let Some(first) = row.because.first() { p.hint { (text::prose(first)) } }
                     @if let Some(closed) = &row.closed { p.hint { "Not for you: " (text::prose(closed)) } }
                 }
             }
+        }
+    }
+}
+
+fn choice(id: &str, name: &str, label: &str, all: &[(String, String)], chosen: &str) -> Markup {
+    html! {
+        div.field {
+            label for=(id) { (label) }
+            select id=(id) name=(name) {
+                option value="" { "all" }
+                @for (value, words) in all {
+                    option value=(value) selected[value == chosen] { (text::plain(words)) }
+                }
+            }
+        }
+    }
+}
+
+fn filter(view: &FilterView) -> Markup {
+    let named = |all: &[String]| -> Vec<(String, String)> {
+        let words = |name: &String| (name.clone(), name.replace('_', " "));
+        all.iter().map(words).collect()
+    };
+    html! {
+        details.filters #filters open[view.used()] {
+            summary { "Filter" }
+            form method="get" action="/approvals" aria-label="Filter" { div.grid {
+            (choice("kind", "type", "Type", &named(&view.types), &view.directive_type))
+            (choice("class", "class", "Does", &named(&view.classes), &view.class))
+            (choice("issuer", "issuer", "Issued by", &view.issuers, &view.issuer))
+            div.field {
+                label for="subject" { "Subject" }
+                input #subject type="text" name="subject" value=(text::plain(&view.subject)) placeholder="service/checkout";
+            }
+            (choice("status", "status", "Decided as", &named(&view.statuses), &view.status))
+            div.field.checks {
+                label { input type="checkbox" name="decidable" value="true" checked[view.decidable]; " I may decide" }
+                label { input type="checkbox" name="overdue" value="true" checked[view.overdue]; " Overdue" }
+            }
+            }
+            div.actions { button type="submit" { "Filter" } " " a href="/approvals" { "Show all" } } }
         }
     }
 }
@@ -77,7 +168,12 @@ pub fn waiting_rows(now: Timestamp, rows: &[ApprovalRow]) -> Markup {
 pub fn approvals_page(frame: &Frame, view: &ApprovalsView) -> Markup {
     let now = frame.now;
     let body = html! {
-        header.title { h1 { "Approvals" } }
+        header.title {
+            h1 { "Approvals" }
+            p { a href="/delegations" { "Delegations" } " · " a href="/signing-keys" { "Signing keys" }
+                @if view.bulk { " · " a #bulk href="/approvals/bulk" { "Decide on several…" } } }
+        }
+        (filter(&view.filter))
         (part::section("waiting", "Waiting", html! {
             @if view.waiting.is_empty() { (part::empty("Nothing waits for a person.")) }
             (waiting_rows(now, &view.waiting))

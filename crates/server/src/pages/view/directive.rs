@@ -69,6 +69,8 @@ pub struct VoteView {
     pub reason: Option<String>,
     /// The key that they signed it with, where they did.
     pub key: Option<String>,
+    /// In whose place, where they did not decide for themselves.
+    pub on_behalf_of: Option<Who>,
 }
 
 /// The approval that is pending or in force.
@@ -96,6 +98,12 @@ pub struct ApprovalView {
     pub reason: Option<String>,
     /// Whether a yes must be signed with the person's own key.
     pub signed: Option<SigningView>,
+    /// The roles that it was escalated to, because nobody answered.
+    pub escalated: Vec<String>,
+    /// When further roles may decide, if nobody has by then.
+    pub escalates: Option<(Timestamp, Vec<String>)>,
+    /// In whose places the viewer may decide; `None` stands for their own.
+    pub seats: Vec<Option<Who>>,
 }
 
 /// A passkey of the viewer's.
@@ -340,8 +348,16 @@ fn approval_facts(now: Timestamp, approval: &ApprovalView) -> Markup {
             p { b { (approval.votes.len()) " of " (approval.needed) } " agreed (" (approval.among.join(", ")) "). Asked because:" }
             ul.tight { @for reason in &approval.because { li { (text::prose(reason)) } } }
         }
+        @if !approval.escalated.is_empty() {
+            p.escalated { span.sign aria-hidden="true" { "▲ " } "Nobody answered in time: it also asks " (approval.escalated.join(", ")) "." }
+        }
+        @if let Some((at, to)) = &approval.escalates {
+            p.hint { "If nobody has decided, it also asks " (to.join(", ")) " " (part::brief_time(now, *at)) "." }
+        }
         @for vote in &approval.votes {
-            p.vote { span.sign aria-hidden="true" { "✓ " } (part::actor(&vote.by)) " " (part::brief_time(now, vote.at))
+            p.vote { span.sign aria-hidden="true" { "✓ " } (part::actor(&vote.by))
+                @if let Some(whom) = &vote.on_behalf_of { " for " (part::actor(whom)) }
+                " " (part::brief_time(now, vote.at))
                 @if let Some(reason) = &vote.reason { ": " (text::prose(reason)) }
                 @if let Some(key) = &vote.key { br; span.hint { "signed with " (part::id_text(key)) } } }
         }
@@ -357,6 +373,12 @@ fn decision_forms(frame: &Frame, view: &DirectiveView, approval: &ApprovalView) 
     let shown = html! {
         input type="hidden" name="approval" value=(approval.id);
         input type="hidden" name="seen" value=(view.digest);
+        (seats(&approval.seats, "approve"))
+    };
+    let shown_no = html! {
+        input type="hidden" name="approval" value=(approval.id);
+        input type="hidden" name="seen" value=(view.digest);
+        (seats(&approval.seats, "reject"))
     };
     html! {
         div.bound data-bound=(view.digest) {
@@ -370,12 +392,34 @@ fn decision_forms(frame: &Frame, view: &DirectiveView, approval: &ApprovalView) 
                 }))
             }
             (part::form(frame, &format!("{base}/reject"), "reject", html! {
-                (shown)
+                (shown_no)
                 (part::reason_field("reject-reason", "Why not", Need::Required))
                 button.bad type="submit" { "Reject" }
             }))
             p.hint { "You decide on version " (view.revision) ", digest " (part::id_text(&view.digest))
                 ". If it, or what the gate said of it, changes before you press, your decision is refused." }
+        }
+    }
+}
+
+/// In whose place the viewer decides.
+fn seats(seats: &[Option<Who>], form: &str) -> Markup {
+    let id = format!("{form}-for");
+    html! {
+        @if seats.iter().any(Option::is_some) {
+            div.field {
+                label for=(id) { "Decide" }
+                select id=(id) name="on_behalf_of" {
+                    @for seat in seats {
+                        @match seat {
+                            None => option value="" { "for yourself" },
+                            Some(whom) => option value=(whom.actor) {
+                                "on behalf of " (text::plain(whom.name.as_ref().unwrap_or(&whom.actor)))
+                            },
+                        }
+                    }
+                }
+            }
         }
     }
 }

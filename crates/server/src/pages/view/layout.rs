@@ -101,6 +101,10 @@ kernel::names! {
         Moved = "moved",
         /// The kill switch was engaged.
         Engaged = "engaged",
+        /// A person lets another decide.
+        Delegated = "delegated",
+        /// A delegation was taken back.
+        DelegationRevoked = "delegation_revoked",
         /// A signing key was registered.
         KeyRegistered = "key_registered",
         /// A signing key was confirmed.
@@ -132,6 +136,8 @@ impl Flash {
             Self::Decided => "Your decision on the unknown result is recorded.",
             Self::Moved => "The incident was moved.",
             Self::Engaged => "The kill switch is engaged. No step within its scope starts.",
+            Self::Delegated => "They may decide for you from now on.",
+            Self::DelegationRevoked => "The delegation is revoked.",
             Self::KeyRegistered => {
                 "Your key is registered. Tell another admin its id, so that they confirm it."
             }
@@ -249,7 +255,7 @@ impl Frame {
                     div.sheet {
                         p { (text::shown(&viewer.name)) br; span.hint { (viewer.roles.join(", ")) } }
                         (part::form(self, "/theme", "theme", self.appearance()))
-                        p { a href="/signing-keys" { "Signing keys" } }
+                        p { a href="/signing-keys" { "Signing keys" } " · " a href="/delegations" { "Delegations" } }
                         button #help-open type="button" hidden { "Keyboard shortcuts " kbd { "?" } }
                         (part::form(self, "/logout", "logout", html! { button type="submit" { "Log out" } }))
                     }

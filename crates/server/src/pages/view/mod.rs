@@ -11,7 +11,9 @@ pub mod text;
 
 pub mod approvals;
 pub mod budgets;
+pub mod bulk;
 pub mod checkpoint;
+pub mod delegations;
 pub mod difference;
 pub mod directive;
 pub mod directives;

@@ -71,7 +71,7 @@ fn register(frame: &Frame, view: &SigningKeysView, principal: &str) -> Markup {
             input type="hidden" name="csrf" value=(frame.csrf());
             div.field {
                 label for="key-name" { "Name of the passkey" }
-                input #key-name name="name" required maxlength="200" placeholder="phone, laptop, security key";
+                input #key-name type="text" name="name" required maxlength="200" placeholder="phone, laptop, security key";
             }
             button.primary type="submit" { "Register a passkey" }
             p.fault role="alert" hidden {}

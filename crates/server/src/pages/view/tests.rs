@@ -1,8 +1,10 @@
 //! What comes from outside stays text, on every page that shows it.
 
-use super::approvals::{ApprovalRow, ApprovalsView, approvals_page};
+use super::approvals::{ApprovalRow, ApprovalsView, FilterView, approvals_page};
 use super::budgets::{BudgetRow, BudgetsView, CounterRow, budgets_page};
+use super::bulk::{BulkResult, BulkRow, BulkView, bulk_page};
 use super::checkpoint::{CheckpointView, InclusionView};
+use super::delegations::{DelegationRow, DelegationsView, delegations_page};
 use super::directive::{
     Act, ApprovalView, Decision, DirectiveView, MoveView, PasskeyView, RevisionView, SigningView,
     StepView, VoteView, directive_page,
@@ -210,6 +212,7 @@ fn directive() -> DirectiveView {
                 at: at(),
                 reason: Some(h()),
                 key: Some(h()),
+                on_behalf_of: Some(who()),
             }],
             expires_at: at(),
             decided_at: None,
@@ -222,6 +225,9 @@ fn directive() -> DirectiveView {
                     credential: own(),
                 }],
             }),
+            escalated: vec![own()],
+            escalates: Some((at(), vec![own()])),
+            seats: vec![None, Some(who())],
         }),
         decision: Decision::Open,
         acts: vec![Act::Edit, Act::Retry],
@@ -290,6 +296,7 @@ fn approval_row() -> ApprovalRow {
         because: hs(),
         votes: (0, 1),
         requested_at: at(),
+        escalated: vec![own()],
         expires_at: at(),
         closed: Some(h()),
     }
@@ -503,6 +510,51 @@ fn kill() -> KillView {
 }
 
 /// Every page, with hostile text in every field.
+fn bulk() -> BulkView {
+    BulkView {
+        max: Some(5),
+        rows: vec![BulkRow {
+            id: own(),
+            directive: own(),
+            digest: own(),
+            objective: h(),
+            subject: h(),
+            kind: h(),
+            issued_by: who(),
+            cost: own(),
+            steps: vec![(h(), value())],
+            verdict: Some(verdict()),
+            because: hs(),
+            expires_at: at(),
+        }],
+        results: vec![BulkResult {
+            directive: own(),
+            objective: h(),
+            result: own(),
+            detail: Some(h()),
+        }],
+    }
+}
+
+fn delegations() -> DelegationsView {
+    DelegationsView {
+        people: vec![(own(), h())],
+        rows: vec![DelegationRow {
+            id: own(),
+            of: own(),
+            by: who(),
+            to: who(),
+            kinds: hs(),
+            status: own(),
+            until: at(),
+            at: at(),
+            reason: h(),
+            revoked: Some((who(), h())),
+            may_revoke: true,
+        }],
+    }
+}
+
 fn signing_keys() -> SigningKeysView {
     SigningKeysView {
         registers: Some(own()),
@@ -612,6 +664,17 @@ fn pages() -> Vec<(&'static str, Markup)> {
     let approvals = ApprovalsView {
         waiting: vec![approval_row()],
         decided: vec![approval_row()],
+        filter: FilterView {
+            types: hs(),
+            classes: vec![own()],
+            issuers: vec![(h(), h())],
+            directive_type: h(),
+            subject: h(),
+            statuses: vec![own()],
+            decidable: true,
+            ..FilterView::default()
+        },
+        bulk: true,
     };
     let edit = EditView {
         directive: h(),
@@ -689,6 +752,8 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("snapshot", snapshot_page(&f, &snapshot())),
         ("pack", packs_page(&f, Some(&pack))),
         ("principals", principals_page(&f, &[principal])),
+        ("several", bulk_page(&f, &bulk())),
+        ("delegations", delegations_page(&f, &delegations())),
         ("signing keys", signing_keys_page(&f, &signing_keys())),
         ("error", error_page(&f, &problem)),
         ("login", login_page(&f, &login)),
