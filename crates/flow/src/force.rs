@@ -4,6 +4,7 @@
 
 use crate::control::Control;
 use crate::policies::{self, Policies};
+use gate::history::{self, FactSet};
 use gate::residency;
 use kernel::names::Name;
 use kernel::{
@@ -286,6 +287,7 @@ impl Control {
         pack.kept_in(&self.force().stores)?;
         crate::residency::stores_fit(&pack.rules, ctx.now)?;
         let budgets = pack.rules.budgets.clone();
+        let facts = pack.rules.history.clone();
         let work = move |unit: &mut Unit<'_>| {
             if unit.version::<Policies>(policies::record::ID)? != version {
                 return Err(Refusal::conflict("policies were changed meanwhile").hint("try again"));
@@ -297,16 +299,25 @@ impl Control {
                     .may_follow(former)
                     .map_err(|e| e.at("budgets.yaml"))?;
             }
-            record(unit, &loaded, &files)
+            record(unit, &loaded, &files, &facts)
         };
         let done = self.ledger().run_once(ctx, key, work).await?;
         self.reload(tenant).await?;
+        // What cannot be counted back now is when the facts are due again;
+        // until then policies that name them block.
+        drop(self.count_back(tenant).await);
         Ok(done.answer)
     }
 }
 
-fn record(unit: &mut Unit<'_>, loaded: &Loaded, files: &Files) -> Result<Loaded, Refusal> {
-    if let Some(before) = unit.find::<PackRecord>(ID)? {
+fn record(
+    unit: &mut Unit<'_>,
+    loaded: &Loaded,
+    files: &Files,
+    facts: &FactSet,
+) -> Result<Loaded, Refusal> {
+    let before = unit.find::<PackRecord>(ID)?;
+    if let Some(before) = &before {
         if before.loaded.name != loaded.name {
             return Err(Refusal::conflict(format!(
                 "this tenant runs the pack `{}`, and a tenant runs one pack",
@@ -322,6 +333,7 @@ fn record(unit: &mut Unit<'_>, loaded: &Loaded, files: &Files) -> Result<Loaded,
         unit.keep_object(bytes.clone());
     }
     unit.record::<PackRecord>(ID, PackEvent::Loaded(loaded.clone()))?;
+    history::declare(unit, facts, before.is_none())?;
     Ok(loaded.clone())
 }
 

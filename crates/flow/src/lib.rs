@@ -9,6 +9,7 @@ mod control;
 mod drill;
 mod fence;
 pub mod force;
+mod history;
 mod registry;
 pub mod session;
 

@@ -35,6 +35,8 @@ pub fn registry() -> Registry {
         Fold::of::<gate::KillSwitch>(),
         Fold::of::<gate::conflict::Claim>(),
         Fold::of::<gate::PermitRecord>(),
+        Fold::of::<gate::history::Kept>(),
+        Fold::of::<gate::history::Tally>(),
         Fold::of::<gate::budget::Counter>(),
         Fold::of::<gate::budget::Reservation>(),
         Fold::of::<act::Run>(),

@@ -7,6 +7,7 @@ use crate::{investigate, runner};
 use act::Run;
 use act::engine::Creation;
 use gate::budget::Reservation;
+use gate::history::Kept;
 use gate::operations::{self, Expiry};
 use gate::{Approval, Directive, GateEnv, KillSwitch, directive};
 use kernel::{Aggregate, DirectiveId, IncidentId, Refusal, StreamId, TenantId, Unit};
@@ -43,6 +44,7 @@ pub async fn tick(
             control.ledger().run(ctx, work).await.map(drop)
         }
         SubjectKey::KIND => control.carry_out_erasure(tenant, id.parse()?).await,
+        Kept::KIND => control.count_back(tenant).await,
         KillSwitch::KIND => control.sweep(tenant).await,
         Run::KIND => runner::drive(control, tenant, id.parse()?).await,
         other => Err(Refusal::integrity(format!(

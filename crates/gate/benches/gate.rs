@@ -90,6 +90,7 @@ fn request() -> Request {
         justification: None,
         approved_by: None,
         destination: Some("status.example.com".to_owned()),
+        history: None,
     };
     Request {
         principal: Actor::new(PrincipalKind::Human, "prn_1"),

@@ -130,7 +130,7 @@ impl Access {
     /// out; nothing may be served then.
     pub fn builtin() -> Result<Self, Refusal> {
         let files = [("roles.cedar".to_owned(), POLICIES.to_owned())];
-        let (engine, _) = Engine::load(SCHEMA, &files).map_err(|faults| {
+        let (engine, _) = Engine::load(SCHEMA, SCHEMA, &files).map_err(|faults| {
             let named: Vec<_> = faults.iter().map(ToString::to_string).collect();
             Refusal::unavailable(format!(
                 "the built-in permissions do not load: {}",

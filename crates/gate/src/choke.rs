@@ -5,6 +5,7 @@
 //! stands and nothing is charged again.
 
 mod checks;
+mod past;
 mod payment;
 
 pub(crate) use checks::{
@@ -13,6 +14,7 @@ pub(crate) use checks::{
 pub(crate) use payment::{Payment, held};
 
 use crate::contract::Step;
+use crate::history::Told;
 use crate::operations::because_of;
 use crate::verdict::{CheckResult, Given, Question, VerdictEvent};
 use crate::{ChokePoint, Directive, GateEnv, VerdictRecord};
@@ -79,6 +81,8 @@ pub(crate) struct Matter<'a> {
     pub(crate) snapshot: Option<Arc<Snapshot>>,
     /// The one time at which everything is evaluated.
     pub(crate) at: Timestamp,
+    /// What the ledger tells of before; `None` where the pack has no facts.
+    pub(crate) history: Option<Told>,
 }
 
 /// Asks at one choke point.
@@ -111,6 +115,7 @@ pub(crate) fn ask_all(
     }
     if asked.iter().any(|(_, _, found)| found.is_none()) {
         let matter = Matter {
+            history: past::told(unit, env, directive, target)?,
             env,
             directive,
             target,
@@ -134,6 +139,7 @@ pub(crate) fn ask_all(
 type Asked = (Question, kernel::VerdictId, Option<Arc<VerdictRecord>>);
 
 fn judge(unit: &mut Unit<'_>, matter: &Matter<'_>, asked: &mut [Asked]) -> Result<(), Refusal> {
+    let fresh: Vec<bool> = asked.iter().map(|(.., found)| found.is_none()).collect();
     let validators = checks::validators(matter);
     let approved_by = checks::approved_by(unit, matter)?;
     let approval = checks::approval(unit, matter)?;
@@ -177,7 +183,7 @@ fn judge(unit: &mut Unit<'_>, matter: &Matter<'_>, asked: &mut [Asked]) -> Resul
         })?;
         *found = Some(record.1);
     }
-    Ok(())
+    past::record(unit, matter, asked, &fresh)
 }
 
 fn give(

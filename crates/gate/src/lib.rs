@@ -17,6 +17,7 @@ pub mod conflict;
 pub mod contract;
 pub mod difference;
 pub mod directive;
+pub mod history;
 pub mod policy;
 pub mod residency;
 pub mod validate;

@@ -1,11 +1,13 @@
 //! The rules of a tenant, compiled once from what its packs declare: policy,
 //! validators, budgets, approvals and where data may be. Missing parts are faults, never "allow".
 
+use crate::history::{Definition, Fact, FactSet};
 use crate::kill::{self, StoppedBy};
-use crate::policy::{self, Fault, PolicySet};
+use crate::policy::{Fault, PolicySet};
 use crate::{Capabilities, approval, budget, conflict, residency, validate};
 use kernel::Digest;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The rules as a pack declares them, beside its policy files.
@@ -28,6 +30,9 @@ pub struct RulesSource {
     /// subject.
     #[serde(default)]
     pub conflicts: conflict::Settings,
+    /// What policy may ask about before now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Fact>,
 }
 
 /// Compiled rules.
@@ -57,9 +62,12 @@ pub struct Rules {
     pub conflicts: conflict::Settings,
     /// Where this node keeps data. Not part of the hash: nodes may differ.
     pub stores: Vec<residency::Store>,
+    /// What policy may ask about before now.
+    pub history: FactSet,
     /// SHA-256 over `writ.rules.v1`, a line feed and the canonical JSON of the
-    /// policy set's hash, the validators' settings, the approvals' settings and
-    /// where data may be: the version that approvals are bound to. Budgets are not part
+    /// policy set's hash, the validators' settings, the approvals' settings,
+    /// where data may be and what is counted for policy: the version that
+    /// approvals are bound to. Budgets are not part
     /// of it: caps are asked at every reservation, and raising one voids
     /// nothing.
     pub hash: Digest,
@@ -75,6 +83,8 @@ struct Hashed<'a> {
     approvals: &'a approval::Settings,
     #[serde(skip_serializing_if = "Option::is_none")]
     residency: Option<&'a residency::Settings>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    history: BTreeMap<Digest, Definition>,
 }
 
 impl Rules {
@@ -109,7 +119,15 @@ impl Rules {
         if let Some(Err(refusal)) = source.residency.as_ref().map(residency::Settings::check) {
             faults.push(fault("rules", refusal.at("residency").to_string()));
         }
-        let policy = match PolicySet::load(policy::SCHEMA, policies) {
+        let classes = &source.validators.compliance.data_classes.of;
+        let history = FactSet::compile(&source.history, classes).unwrap_or_else(|found| {
+            faults.extend(found.into_iter().map(|(at, path, refusal)| {
+                let place = format!("history[{at}].{}", path.join("."));
+                fault("rules", refusal.at(place).to_string())
+            }));
+            FactSet::default()
+        });
+        let policy = match PolicySet::with_history(&history, policies) {
             Ok(set) if faults.is_empty() => set,
             Ok(_) => return Err(faults),
             Err(more) => {
@@ -117,7 +135,7 @@ impl Rules {
                 return Err(faults);
             }
         };
-        Self::of(policy, conditions, source)
+        Self::of(policy, conditions, history, source)
     }
 
     /// The same rules with these policies in place of their own, and a set
@@ -137,9 +155,11 @@ impl Rules {
             kill_switch: self.kill_switch,
             residency: self.residency.clone(),
             conflicts: self.conflicts.clone(),
+            history: self.history.iter().cloned().collect(),
         };
-        let policy = PolicySet::load(policy::SCHEMA, policies)?;
-        let mut rules = Self::of(policy, self.conditions.clone(), source)?;
+        let policy = PolicySet::with_history(&self.history, policies)?;
+        let conditions = self.conditions.clone();
+        let mut rules = Self::of(policy, conditions, self.history.clone(), source)?;
         rules.shadow = shadow;
         rules.stores.clone_from(&self.stores);
         Ok(rules)
@@ -148,6 +168,7 @@ impl Rules {
     fn of(
         policy: PolicySet,
         conditions: Conditions,
+        history: FactSet,
         source: RulesSource,
     ) -> Result<Self, Vec<Fault>> {
         let hashed = Hashed {
@@ -155,6 +176,7 @@ impl Rules {
             validators: &source.validators,
             approvals: &source.approvals,
             residency: source.residency.as_ref(),
+            history: history.definitions(),
         };
         let hash = Digest::of_value("writ.rules.v1", &hashed)
             .map_err(|e| vec![fault("rules", e.to_string())])?;
@@ -169,6 +191,7 @@ impl Rules {
             residency: source.residency,
             conflicts: source.conflicts,
             stores: Vec::new(),
+            history,
             hash,
         })
     }

@@ -39,6 +39,8 @@ pub(crate) const KILL_SWITCH: &str = "kill_switch.yaml";
 pub(crate) const CONFLICTS: &str = "conflicts.yaml";
 /// Where data may be.
 pub(crate) const RESIDENCY: &str = gate::residency::FILE;
+/// What policy may ask about before now.
+pub(crate) const HISTORY: &str = "history.yaml";
 /// What people call things.
 pub(crate) const LABELS: &str = "labels.yaml";
 
@@ -55,6 +57,7 @@ const SINGLE: &[(&str, Need)] = &[
     (KILL_SWITCH, Need::May),
     (CONFLICTS, Need::May),
     (RESIDENCY, Need::May),
+    (HISTORY, Need::May),
     (LABELS, Need::May),
     ("README.md", Need::May),
 ];

@@ -106,6 +106,7 @@ impl Pack {
             tools: capabilities.map(|c| c.keys().cloned().collect()),
             subject_types: Some(self.schemas.keys().cloned().collect()),
             directive_types: Some(kinds.chain(autonomous).collect()),
+            history: self.rules.history.clone(),
         }
     }
 

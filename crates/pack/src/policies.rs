@@ -4,12 +4,20 @@
 use crate::fault::Fault;
 use crate::files::{self, Files, Folder};
 use crate::testing::Tested;
-use crate::yaml;
+use crate::yaml::{self, Document};
 use gate::Capabilities;
+use gate::history::{Fact, FactFault, FactSet};
 use gate::policy::{self, Case, Known, PolicySet, Request};
 use kernel::Refusal;
 use serde::Deserialize;
 use std::collections::BTreeSet;
+
+/// `history.yaml`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct History {
+    pub(crate) facts: Vec<Fact>,
+}
 
 /// One file of tests.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,7 +49,7 @@ impl Policies {
             let pack = crate::load(files)?;
             let known = pack.known(capabilities);
             return Ok(Self {
-                set: load(&pack.policies)?,
+                set: load(&pack.policies, &pack.rules.history)?,
                 texts: pack.policies,
                 tests: pack.policy_tests,
                 known,
@@ -54,13 +62,15 @@ impl Policies {
         let cedar = |path: &str| path.ends_with(".cedar") && !path.contains('/');
         let texts = utf8(paths.filter(|(path, _)| cedar(path)), &mut faults);
         let tests = tests(files, Folder::Tests, &mut faults);
-        match load(&texts) {
+        let history = history(files, &mut faults);
+        match load(&texts, &history) {
             Ok(set) if faults.is_empty() => Ok(Self {
                 texts,
                 set,
                 tests,
                 known: Known {
                     tools: capabilities.map(|c| c.keys().cloned().collect()),
+                    history,
                     ..Known::default()
                 },
             }),
@@ -99,13 +109,50 @@ impl Policies {
 
 /// Loads policies; a policy is checked once for each action that it speaks of,
 /// and told once.
-pub(crate) fn load(texts: &[(String, String)]) -> Result<PolicySet, Vec<Fault>> {
-    PolicySet::load(policy::SCHEMA, texts).map_err(|mut found| {
+pub(crate) fn load(texts: &[(String, String)], history: &FactSet) -> Result<PolicySet, Vec<Fault>> {
+    PolicySet::with_history(history, texts).map_err(|mut found| {
         found.dedup_by(|a, b| {
             a.line > 0 && (&a.file, a.line, a.column) == (&b.file, b.line, b.column)
         });
         found.into_iter().map(Fault::of_policy).collect()
     })
+}
+
+/// The facts of a folder. What holds which class of data is said by a pack, so
+/// that every class is taken.
+fn history(files: &Files, faults: &mut Vec<Fault>) -> FactSet {
+    let Some(bytes) = files.get(files::HISTORY) else {
+        return FactSet::default();
+    };
+    let document = match yaml::read::<History>(files::HISTORY, bytes) {
+        Ok(document) => document,
+        Err(fault) => {
+            faults.push(fault);
+            return FactSet::default();
+        }
+    };
+    let classes = document
+        .value
+        .facts
+        .iter()
+        .flat_map(|f| &f.only.data_classes);
+    let classes = classes
+        .map(|class| (class.clone(), class.clone()))
+        .collect();
+    FactSet::compile(&document.value.facts, &classes).unwrap_or_else(|found| {
+        faults.extend(placed(&document, found));
+        FactSet::default()
+    })
+}
+
+/// Faults of facts at their places.
+pub(crate) fn placed(document: &Document<History>, found: Vec<FactFault>) -> Vec<Fault> {
+    let place = |(at, path, refusal): FactFault| {
+        let at = at.to_string();
+        let path: Vec<&str> = ["facts", &at].into_iter().chain(path).collect();
+        document.places.fault(&path, refusal)
+    };
+    found.into_iter().map(place).collect()
 }
 
 /// The policies of a pack as text.

@@ -123,3 +123,60 @@ fn two_sets_are_compared_over_questions() {
     assert_eq!(changed[0].question, "a person");
     assert_eq!(compare(&before.set, &before.set, &questions), []);
 }
+
+const HISTORY: &str = "facts:
+  - { name: done, happening: step_permitted, per: tenant, within: day, measure: count }
+  - { name: since, happening: approval_given, per: agent, within: 1h, measure: seconds_since, only: { data_classes: [customer] } }
+";
+
+#[test]
+fn what_happened_before_is_stated_by_a_test() {
+    let policies = format!(
+        "{POLICIES}@id(\"c\") forbid(principal, action, resource)
+         when {{ context.history.done >= 3 && !(context.history has since) }};"
+    );
+    for (history, verdict, by, fault) in [
+        ("", "ALLOW", "a", None),
+        (", history: { done: 2 }", "ALLOW", "a", None),
+        (", history: { done: 3 }", "BLOCK", "c", None),
+        (", history: { done: 3, since: 60 }", "ALLOW", "a", None),
+        (
+            ", history: { dnoe: 3 }",
+            "ALLOW",
+            "a",
+            Some("no fact is called `dnoe`"),
+        ),
+    ] {
+        let case = CASE
+            .replace("confidence: 1.0", &format!("confidence: 1.0{history}"))
+            .replace(
+                "ALLOW, determining: [a]",
+                &format!("{verdict}, determining: [{by}]"),
+            );
+        let all = [
+            ("p.cedar", policies.as_str()),
+            ("tests/p.yaml", &case),
+            ("history.yaml", HISTORY),
+        ];
+        let read = Policies::read(&files(&all), None).unwrap();
+        assert_eq!(read.lint(), []);
+        let tested = read.test();
+        assert_eq!(
+            tested[0].faults.first().map(String::as_str),
+            fault,
+            "{history}"
+        );
+    }
+    // Without the facts the policy does not load, and faults have places.
+    let without = files(&[("p.cedar", policies.as_str())]);
+    assert!(lines(&Policies::read(&without, None).unwrap_err())[0].starts_with("p.cedar:4:"));
+    let broken = HISTORY.replace("within: 1h", "within: 1s, zone: UTC");
+    let broken = files(&[("p.cedar", policies.as_str()), ("history.yaml", &broken)]);
+    let found = lines(&Policies::read(&broken, None).unwrap_err());
+    assert!(
+        found
+            .iter()
+            .any(|f| f.starts_with("history.yaml:3:") && f.contains("has no zone")),
+        "{found:?}"
+    );
+}

@@ -28,6 +28,11 @@ pub struct Sample {
     pub validators: String,
     /// Where data may be.
     pub residency: String,
+    /// Classes of data, as the section of compliance.
+    pub data_classes: String,
+    /// What policy may ask about before now: the text of `history.yaml`, empty
+    /// for none.
+    pub history: String,
     /// Whether the far side of the second step honours the idempotency key:
     /// `honoured` or `ignored`.
     pub note_idempotency: String,
@@ -44,6 +49,8 @@ impl Default for Sample {
             policies: String::new(),
             validators: String::new(),
             residency: RESIDENCY.into(),
+            data_classes: "    allow: [unclassified]\n".into(),
+            history: String::new(),
             note_idempotency: "honoured".into(),
         }
     }
@@ -146,7 +153,6 @@ compliance:
   destinations:
     allow: [plant.example]
   data_classes:
-    allow: [unclassified]
 ";
 
 const RESIDENCY: &str = "\
@@ -264,10 +270,11 @@ directive:
         );
         let approvals = format!("expires_after: {}\n", self.approval_expires);
         let policy = format!("{POLICY}{}", self.policies);
-        let validators = match self.validators.is_empty() {
-            true => VALIDATORS.to_owned(),
-            false => format!("{VALIDATORS}rules:\n{}", self.validators),
-        };
+        let mut validators = format!("{VALIDATORS}{}", self.data_classes);
+        if !self.validators.is_empty() {
+            validators.push_str("rules:\n");
+            validators.push_str(&self.validators);
+        }
         let files = [
             ("pack.yaml", MANIFEST.to_owned()),
             ("signals.yaml", SIGNALS.to_owned()),
@@ -283,8 +290,10 @@ directive:
             ("policies/allow.cedar", policy),
             ("runbooks/cool-down.yaml", self.runbook()),
         ];
+        let history = ("history.yaml", self.history.clone());
         files
             .into_iter()
+            .chain((!self.history.is_empty()).then_some(history))
             .map(|(path, text)| (path.to_owned(), text.into_bytes()))
             .collect()
     }

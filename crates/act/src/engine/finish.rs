@@ -10,6 +10,7 @@ use crate::retry::RetryPolicy;
 use crate::run::events::{AttemptEnded, Ending, Kept, Resolution, Resolved, RunEvent};
 use crate::run::{InFlight, Phase, Run, Task, TaskStatus};
 use gate::budget::{self, Actual};
+use gate::history::{self, Happening};
 use kernel::{Code, PermitId, PrincipalKind, Refusal, RunId, Timestamp, Unit};
 use serde_json::{Value, json};
 
@@ -133,6 +134,7 @@ fn record(
     open: bool,
     retry_at: Timestamp,
 ) -> Result<(), Refusal> {
+    let (phase, step) = (ended.phase, ended.step.clone());
     let event = match meaning(task, ended.ending, open) {
         Meaning::Succeed => RunEvent::Succeeded(ended),
         Meaning::Fail => RunEvent::Failed(ended),
@@ -142,8 +144,18 @@ fn record(
             RunEvent::RetryScheduled(ended)
         }
     };
-    because_of(unit, flight.entry, |unit| unit.record::<Run>(run.id, event))?;
-    Ok(())
+    let what = match (&event, phase) {
+        (RunEvent::Succeeded(_), Phase::Step) => Some(Happening::StepCompleted),
+        (RunEvent::Failed(_), Phase::Step) => Some(Happening::StepFailed),
+        _ => None,
+    };
+    because_of(unit, flight.entry, |unit| {
+        unit.record::<Run>(run.id, event)?;
+        match what {
+            Some(what) => history::step_ended(unit, run.directive, &step, what),
+            None => Ok(()),
+        }
+    })
 }
 
 /// Settles what the attempt cost. A cost that the budget cannot take is
@@ -328,5 +340,12 @@ pub fn resolve_unknown(
         compensation,
     };
     unit.record::<Run>(id, RunEvent::Resolved(resolved))?;
+    if phase == Phase::Step {
+        let what = match resolution {
+            Resolution::Succeeded => Happening::StepCompleted,
+            Resolution::Failed => Happening::StepFailed,
+        };
+        history::step_ended(unit, run.directive, step, what)?;
+    }
     advance(unit, id)
 }

@@ -90,7 +90,8 @@ fn joined(pack: &Pack, texts: &Texts) -> Vec<(String, String)> {
 }
 
 fn beside(pack: &Pack, texts: &Texts) -> Result<PolicySet, Refusal> {
-    PolicySet::load(policy::SCHEMA, &joined(pack, texts)).map_err(|faults| broken(&placed(faults)))
+    let set = PolicySet::with_history(&pack.rules.history, &joined(pack, texts));
+    set.map_err(|faults| broken(&placed(faults)))
 }
 
 fn placed(faults: Vec<policy::Fault>) -> Vec<Fault> {

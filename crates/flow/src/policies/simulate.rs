@@ -36,7 +36,8 @@ pub struct Simulated {
 pub struct Simulation {
     /// Verdicts that were asked again.
     pub asked: usize,
-    /// Verdicts that record no question, and so cannot be asked again.
+    /// Verdicts that cannot be asked again: they record no question, or not the
+    /// facts that the set may ask for.
     pub without_question: usize,
     /// How many would have been decided otherwise.
     pub changed: usize,
@@ -98,8 +99,15 @@ impl Simulation {
             self.without_question += 1;
             return Ok(());
         };
+        // What the set asks of before was not counted then.
+        if !given.asked.iter().all(|asked| set.is_told(asked)) {
+            self.without_question += 1;
+            return Ok(());
+        }
         self.asked += 1;
-        let would_be = set.decide_all(&given.asked);
+        let fitted = given.asked.iter().map(|asked| set.fitted(asked));
+        let fitted: Vec<policy::Request> = fitted.map(std::borrow::Cow::into_owned).collect();
+        let would_be = set.decide_all(&fitted);
         if would_be.verdict == was.verdict {
             return Ok(());
         }

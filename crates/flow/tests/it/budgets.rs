@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use store::{Postgres, Sqlite};
 use testkit::{MemoryStore, PostgresServer, checks};
 
-const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(0x7000_8000_0000_0000_0007));
+pub(super) const TENANT: TenantId = TenantId(uuid::Uuid::from_u128(0x7000_8000_0000_0000_0007));
 /// 2026-03-01T00:00:00Z.
 const START: i64 = 1_772_323_200_000_000;
 const HOUR: i64 = 3_600_000_000;
@@ -71,7 +71,7 @@ fn dice(seed: u64, sides: u64) -> u64 {
 
 /// Two nodes over one place, or two handles of one node where a place takes
 /// only one; each can be replaced.
-struct Nodes {
+pub(super) struct Nodes {
     open: Box<dyn Fn() -> Ledger + Send + Sync>,
     ledgers: Mutex<Vec<Ledger>>,
     clock: AtomicI64,
@@ -79,7 +79,7 @@ struct Nodes {
 }
 
 impl Nodes {
-    fn new(open: impl Fn() -> Ledger + Send + Sync + 'static) -> Self {
+    pub(super) fn new(open: impl Fn() -> Ledger + Send + Sync + 'static) -> Self {
         let ledgers = Mutex::new(vec![open(), open()]);
         Self {
             open: Box::new(open),
@@ -94,13 +94,18 @@ impl Nodes {
         ledgers[usize::try_from(nth % 2).unwrap()].clone()
     }
 
+    /// The clocks of both show this instant.
+    pub(super) fn set(&self, at: Timestamp) {
+        self.clock.store(at.as_micros(), Ordering::Relaxed);
+    }
+
     /// The node is gone with what it was doing, and another takes its place.
     fn replace(&self, nth: u64) {
         let fresh = (self.open)();
         self.ledgers.lock().unwrap()[usize::try_from(nth % 2).unwrap()] = fresh;
     }
 
-    async fn run<R: Send + 'static>(
+    pub(super) async fn run<R: Send + 'static>(
         &self,
         node: u64,
         agent: &Actor,
@@ -222,7 +227,7 @@ async fn stress(nodes: Nodes, store: Arc<dyn Store>, replaces: bool) {
     assert!(replayed.is_equal(), "{replayed:?}");
 }
 
-fn ledger(store: Arc<dyn Store>) -> Ledger {
+pub(super) fn ledger(store: Arc<dyn Store>) -> Ledger {
     Ledger::open(store, flow::registry(), Settings::default()).unwrap()
 }
 

@@ -15,6 +15,7 @@ mod crash;
 mod escalation;
 mod golden;
 mod groups;
+mod history;
 mod nodes;
 mod order;
 mod outcomes;

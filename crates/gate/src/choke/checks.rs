@@ -170,12 +170,22 @@ pub(super) fn policy(
     };
     let answer = rules.policy.decide_all(&asked);
     let checked = |check: &str, set: &policy::PolicySet, answer: &policy::Decision| {
-        let inputs = json!({
+        let mut inputs = json!({
             "policy": set.hash(),
             "determining": answer.determining,
             "errors": answer.errors,
         });
-        result(check, answer.verdict, answer.reason(point.name()), inputs)
+        let mut reason = answer.reason(point.name());
+        if let (Some(told), Some(inputs)) = (&matter.history, inputs.as_object_mut()) {
+            inputs.insert("history".to_owned(), told.values.clone().into());
+            if !told.pending.is_empty() && !answer.errors.is_empty() {
+                let pending = told.pending.join("`, `");
+                reason = format!(
+                    "{reason}: `{pending}` is still counted back from the ledger; ask again"
+                );
+            }
+        }
+        result(check, answer.verdict, reason, inputs)
     };
     let shadow = rules.shadow.as_ref();
     Policy {
@@ -218,6 +228,7 @@ fn questions(
                 justification: contract.justification().map(str::to_owned),
                 approved_by: approved_by.cloned(),
                 destination,
+                history: matter.history.as_ref().map(|told| told.values.clone()),
             };
             asked.push(policy::Request {
                 principal: contract.issued_by.clone(),

@@ -13,6 +13,7 @@ use crate::approval::{
 };
 use crate::contract::bounded;
 use crate::directive::{self, Approved, DirectiveEvent};
+use crate::history::{Happened, Happening, happened};
 use crate::{Approval, Contract, Directive, GateEnv};
 use kernel::{Actor, ApprovalId, Digest, Refusal, Unit};
 
@@ -153,7 +154,12 @@ pub fn approve(
     if !reasons.is_empty() {
         return Ok(Decided::Voided { reasons });
     }
-    agree(unit, &approval, &directive, (approve, behalf))
+    let decided = agree(unit, &approval, &directive, (approve, behalf))?;
+    if decided == Decided::Approved && !env.rules.history.is_empty() {
+        let happening = Happened::to(Happening::ApprovalGiven, &directive.contract);
+        because_of(unit, approval.entry, |unit| happened(unit, happening))?;
+    }
+    Ok(decided)
 }
 
 fn agree(

@@ -23,6 +23,7 @@ use crate::contract::bounded;
 use crate::directive::{
     Because, DirectiveEvent, Drafted, Edited, LIFECYCLE, Plain, REVISIONS_MAX, Status, Trigger,
 };
+use crate::history::{self, Happened, Happening};
 use crate::{Approval, Contract, Directive, GateEnv, conflict, validate};
 use kernel::{ApprovalId, Digest, DirectiveId, EntryId, PrincipalKind, Refusal, Snapshot, Unit};
 use std::sync::Arc;
@@ -197,8 +198,11 @@ pub fn resume(unit: &mut Unit<'_>, id: DirectiveId) -> Result<(), Refusal> {
 /// # Errors
 /// When it is not executing.
 pub fn complete(unit: &mut Unit<'_>, id: DirectiveId) -> Result<(), Refusal> {
-    let digest = unit.get::<Directive>(id)?.digest;
-    moved(unit, id, DirectiveEvent::Completed(Plain { digest }))
+    let directive = unit.get::<Directive>(id)?;
+    let digest = directive.digest;
+    moved(unit, id, DirectiveEvent::Completed(Plain { digest }))?;
+    let what = Happening::DirectiveCompleted;
+    history::happened(unit, Happened::to(what, &directive.contract))
 }
 
 /// Gives a directive up that has begun.
@@ -207,8 +211,11 @@ pub fn complete(unit: &mut Unit<'_>, id: DirectiveId) -> Result<(), Refusal> {
 /// When it is neither executing nor paused, or no reason is given.
 pub fn abort(unit: &mut Unit<'_>, id: DirectiveId, reason: &str) -> Result<(), Refusal> {
     bounded("reason", reason)?;
+    let directive = unit.get::<Directive>(id)?;
     let reason = reason.to_owned();
-    moved(unit, id, DirectiveEvent::Aborted(Because { reason }))
+    moved(unit, id, DirectiveEvent::Aborted(Because { reason }))?;
+    let what = Happening::DirectiveAborted;
+    history::happened(unit, Happened::to(what, &directive.contract))
 }
 
 /// What the end of a timebox means for a directive.

@@ -55,8 +55,13 @@ impl Case {
     /// How the answer differs from the expected one; empty when it does not.
     #[must_use]
     pub fn faults(&self, set: &PolicySet) -> Vec<String> {
-        let decision = set.decide(&self.request());
-        let mut faults = decision.errors;
+        let request = self.request();
+        let decision = set.decide(&set.fitted(&request));
+        let unknown = set.unknown_facts(&request).into_iter();
+        let mut faults: Vec<String> = unknown
+            .map(|name| format!("no fact is called `{name}`"))
+            .collect();
+        faults.extend(decision.errors);
         if decision.verdict != self.expect.verdict {
             faults.push(format!(
                 "the verdict is {}, expected is {}",
@@ -99,7 +104,8 @@ pub fn compare(
     questions: &[(String, Request)],
 ) -> Vec<Changed> {
     let changed = |(name, request): &(String, Request)| {
-        let (before, after) = (before.decide(request), after.decide(request));
+        let before = before.decide(&before.fitted(request));
+        let after = after.decide(&after.fitted(request));
         (before.verdict != after.verdict).then(|| Changed {
             question: name.clone(),
             before,

@@ -49,9 +49,11 @@ struct Hashed<'a> {
 }
 
 impl Engine {
-    /// Parses, checks and slices.
+    /// Parses, checks and slices. Policies are checked against one schema, and
+    /// questions are held to another, in which more may be missing.
     pub(crate) fn load(
         schema: &str,
+        questions: &str,
         files: &[(String, String)],
     ) -> Result<(Self, Digest), Vec<Fault>> {
         let mut faults = Vec::new();
@@ -62,7 +64,11 @@ impl Engine {
             }
         }
         let parsed_schema = parse_schema(schema).map_err(|fault| vec![fault])?;
-        let validator = Validator::new(parsed_schema.clone());
+        let of_questions = match questions == schema {
+            true => parsed_schema.clone(),
+            false => parse_schema(questions).map_err(|fault| vec![fault])?,
+        };
+        let validator = Validator::new(parsed_schema);
         let mut policies: BTreeMap<String, Policy> = BTreeMap::new();
         for (file, text) in &by_name {
             for (place, policy) in parse_file(file, text, &validator, &mut faults) {
@@ -91,7 +97,7 @@ impl Engine {
         };
         let hash = Digest::of_value("writ.policy.v1", &hashed)
             .map_err(|e| vec![whole_file(SCHEMA_FILE, &e.to_string())])?;
-        Ok((Self::slice(parsed_schema, &policies)?, hash))
+        Ok((Self::slice(of_questions, &policies)?, hash))
     }
 
     fn slice(schema: Schema, policies: &BTreeMap<String, Policy>) -> Result<Self, Vec<Fault>> {

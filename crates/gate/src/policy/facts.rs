@@ -6,6 +6,9 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+/// The member of the context that holds the facts of the past.
+pub const HISTORY: &str = "history";
+
 /// Digits after the point of Cedar's decimals.
 const DIGITS: u32 = 4;
 
@@ -33,6 +36,10 @@ pub struct Facts {
     /// The host that would be reached, where there is one.
     #[serde(default)]
     pub destination: Option<String>,
+    /// What the ledger tells of before, by the name of the fact; `None` where
+    /// the pack has no facts.
+    #[serde(default)]
+    pub history: Option<Map<String, Value>>,
 }
 
 impl Facts {
@@ -61,6 +68,9 @@ impl Facts {
         );
         if let Some(host) = &self.destination {
             put("destination", host.as_str().into());
+        }
+        if let Some(history) = &self.history {
+            put(HISTORY, history.clone().into());
         }
         map
     }

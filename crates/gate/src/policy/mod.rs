@@ -17,21 +17,37 @@ mod agree;
 mod tests;
 
 pub use cases::{Case, Changed, Expected, compare};
-pub use facts::Facts;
+pub use facts::{Facts, HISTORY};
 pub use lint::{Known, lint};
 
 use crate::contract::{ActionClass, CostClass};
+use crate::history::{FactSet, Measure, SchemaOf};
 pub(crate) use engine::Engine;
 use kernel::names::Name;
 use kernel::{Actor, Digest, PrincipalKind, Role, Subject, Verdict};
 pub(crate) use question::{Attribute, Node, Question};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// The schema that the policies of every pack are checked against.
 pub const SCHEMA: &str = include_str!("schema.cedarschema");
+/// The last member of the context in [`SCHEMA`]; facts stand after it.
+const LAST_MEMBER: &str = "  \"destination\"?: String,\n";
+
+/// The schema of a pack with these facts: [`SCHEMA`], with the facts as the
+/// record `history` of the context.
+#[must_use]
+pub fn schema(history: &FactSet, of: SchemaOf) -> Cow<'static, str> {
+    if history.is_empty() {
+        return Cow::Borrowed(SCHEMA);
+    }
+    let record = history.schema(of);
+    let with = format!("{LAST_MEMBER}  \"history\": {record},\n");
+    Cow::Owned(SCHEMA.replacen(LAST_MEMBER, &with, 1))
+}
 
 /// The choke points as actions of [`SCHEMA`].
 pub mod action {
@@ -147,6 +163,7 @@ impl Decision {
 pub struct PolicySet {
     hash: Digest,
     engine: Engine,
+    history: FactSet,
 }
 
 impl PolicySet {
@@ -155,8 +172,73 @@ impl PolicySet {
     /// # Errors
     /// Every fault that was found, sorted by place.
     pub fn load(schema: &str, policies: &[(String, String)]) -> Result<Self, Vec<Fault>> {
-        let (engine, hash) = Engine::load(schema, policies)?;
-        Ok(Self { hash, engine })
+        let (engine, hash) = Engine::load(schema, schema, policies)?;
+        Ok(Self {
+            hash,
+            engine,
+            history: FactSet::default(),
+        })
+    }
+
+    /// Parses and checks policies that may name these facts.
+    ///
+    /// # Errors
+    /// Every fault that was found, sorted by place.
+    pub fn with_history(
+        history: &FactSet,
+        policies: &[(String, String)],
+    ) -> Result<Self, Vec<Fault>> {
+        let of_policies = schema(history, SchemaOf::Policies);
+        let of_questions = schema(history, SchemaOf::Questions);
+        let (engine, hash) = Engine::load(&of_policies, &of_questions, policies)?;
+        Ok(Self {
+            hash,
+            engine,
+            history: history.clone(),
+        })
+    }
+
+    /// The facts that a question states and this set does not know.
+    #[must_use]
+    pub fn unknown_facts(&self, request: &Request) -> Vec<String> {
+        let stated = request.context.get(HISTORY).and_then(Value::as_object);
+        let names = stated.into_iter().flat_map(Map::keys);
+        names
+            .filter(|name| !self.history.iter().any(|fact| fact.name == **name))
+            .cloned()
+            .collect()
+    }
+
+    /// Whether a question that was asked of another set tells every count that
+    /// this one may ask for.
+    #[must_use]
+    pub fn is_told(&self, request: &Request) -> bool {
+        let stated = request.context.get(HISTORY).and_then(Value::as_object);
+        let counts = self.history.iter().filter(|f| f.measure == Measure::Count);
+        let mut counts = counts.map(|fact| &fact.name);
+        counts.all(|name| stated.is_some_and(|stated| stated.contains_key(name)))
+    }
+
+    /// A question that was asked of another set, or that a test states, as
+    /// this one takes it: facts that it does not know are left out, and counts
+    /// that are not stated are 0.
+    #[must_use]
+    pub fn fitted<'a>(&self, request: &'a Request) -> Cow<'a, Request> {
+        if self.history.is_empty() && !request.context.contains_key(HISTORY) {
+            return Cow::Borrowed(request);
+        }
+        let mut request = request.clone();
+        let stated = request.context.remove(HISTORY);
+        if !self.history.is_empty() {
+            let mut stated = match stated {
+                Some(Value::Object(stated)) => stated,
+                _ => Map::new(),
+            };
+            stated.retain(|name, _| self.history.iter().any(|fact| fact.name == *name));
+            self.history.complete(&mut stated);
+            request.context.insert(HISTORY.to_owned(), stated.into());
+        }
+        Cow::Owned(request)
     }
 
     /// SHA-256 over `writ.policy.v1`, a line feed and the canonical JSON of

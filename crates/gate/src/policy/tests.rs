@@ -25,6 +25,7 @@ pub(super) fn facts(cost: &str) -> Facts {
         justification: None,
         approved_by: None,
         destination: Some("status.example.com".to_owned()),
+        history: None,
     }
 }
 
@@ -362,4 +363,184 @@ fn the_hash_names_texts_and_files_whatever_their_order() {
         &serde_json::json!({"schema": SCHEMA, "files": {"a": file("a", "1").1}}),
     );
     assert_eq!(hash(&[file("a", "1")]), vector.unwrap());
+}
+
+fn counted(facts: &[(&str, &str)]) -> FactSet {
+    let fact = |(name, measure): &(&str, &str)| {
+        let fact = serde_json::json!({
+            "name": name, "happening": "step_permitted", "per": "tenant", "within": "1h",
+            "measure": measure,
+        });
+        serde_json::from_value(fact).unwrap()
+    };
+    let facts: Vec<crate::history::Fact> = facts.iter().map(fact).collect();
+    FactSet::compile(&facts, &std::collections::BTreeMap::new()).unwrap()
+}
+
+#[test]
+fn policies_name_only_facts_that_there_are_and_ask_whether_they_are_told() {
+    let facts = counted(&[("done", "count"), ("since", "seconds_since")]);
+    let load = |text: &str| {
+        let policy = format!(
+            "@id(\"all\") permit(principal, action, resource); \
+             @id(\"a\") forbid(principal, action, resource) when {{ {text} }};"
+        );
+        PolicySet::with_history(&facts, &[("a.cedar".to_owned(), policy)])
+    };
+    for (text, says) in [
+        ("context.history.done >= 3", None),
+        (
+            "context.history has since && context.history.since < 60",
+            None,
+        ),
+        ("context.history.dnoe >= 3", Some("dnoe")),
+        ("context.history.since < 60", Some("since")),
+        ("context.history.done == \"3\"", Some("types")),
+    ] {
+        let faults = load(text).map_err(|faults| faults[0].to_string());
+        match says {
+            None => assert!(faults.is_ok(), "{text}: {faults:?}"),
+            Some(says) => assert!(faults.unwrap_err().contains(says), "{text}"),
+        }
+    }
+    let no_history = PolicySet::load(
+        SCHEMA,
+        &[(
+            "a.cedar".to_owned(),
+            "@id(\"a\") permit(principal, action, resource) \
+           when { context.history.done < 3 };"
+                .to_owned(),
+        )],
+    );
+    assert!(no_history.unwrap_err()[0].message.contains("history"));
+    // The facts are part of the version, and none change nothing.
+    let text = [("a.cedar".to_owned(), EXAMPLE.to_owned())];
+    let with = PolicySet::with_history(&facts, &text).unwrap();
+    let without = PolicySet::with_history(&FactSet::default(), &text).unwrap();
+    assert_eq!(
+        without.hash(),
+        PolicySet::load(SCHEMA, &text).unwrap().hash()
+    );
+    assert_ne!(with.hash(), without.hash());
+}
+
+#[test]
+fn a_fact_that_is_not_told_fails_the_policies_that_name_it_sliced_or_not() {
+    let facts = counted(&[("done", "count"), ("since", "seconds_since")]);
+    let text = "@id(\"all\") permit(principal, action, resource); \
+        @id(\"few\") forbid(principal, action, resource in Tool::\"http.request\") \
+            when { context.history.done >= 3 }; \
+        @id(\"late\") forbid(principal, action == Action::\"plan_approval\", resource) \
+            unless { context.history has since && context.history.since < 60 };";
+    let set = PolicySet::with_history(&facts, &[("a.cedar".to_owned(), text.to_owned())]).unwrap();
+    let (step, plan) = (action::STEP_EXECUTION, action::PLAN_APPROVAL);
+    for (action, module, told, verdict, determining) in [
+        (
+            step,
+            "http.request",
+            serde_json::json!({ "done": 2 }),
+            Verdict::Allow,
+            vec!["all"],
+        ),
+        (
+            step,
+            "http.request",
+            serde_json::json!({ "done": 3 }),
+            Verdict::Block,
+            vec!["few"],
+        ),
+        (
+            step,
+            "http.request",
+            serde_json::json!({}),
+            Verdict::Block,
+            vec!["all"],
+        ),
+        (
+            step,
+            "noop",
+            serde_json::json!({}),
+            Verdict::Allow,
+            vec!["all"],
+        ),
+        (
+            plan,
+            "noop",
+            serde_json::json!({ "since": 59 }),
+            Verdict::Allow,
+            vec!["all"],
+        ),
+        (
+            plan,
+            "noop",
+            serde_json::json!({ "since": 60 }),
+            Verdict::Block,
+            vec!["late"],
+        ),
+        (
+            plan,
+            "noop",
+            serde_json::json!({}),
+            Verdict::Block,
+            vec!["late"],
+        ),
+    ] {
+        let mut request = request(action, "1 EUR");
+        request.resource.module = module.to_owned();
+        request.context.insert(HISTORY.to_owned(), told.clone());
+        let decision = set.decide(&request);
+        let found = (decision.verdict, decision.determining.clone());
+        assert_eq!(
+            found,
+            (
+                verdict,
+                determining.into_iter().map(str::to_owned).collect()
+            ),
+            "{told}"
+        );
+        let names_what_is_missing = told == serde_json::json!({}) && module != "noop";
+        assert_eq!(
+            !decision.errors.is_empty(),
+            names_what_is_missing,
+            "{decision:?}"
+        );
+        let subject = request.resource.subject.to_string();
+        let whole = set.engine.answer_unsliced(&question(&request, &subject));
+        assert_eq!(whole, decision);
+    }
+}
+
+#[test]
+fn a_question_is_fitted_to_a_set_that_counts_something_else() {
+    let set = |facts: &[(&str, &str)]| {
+        let text = "@id(\"all\") permit(principal, action, resource);".to_owned();
+        PolicySet::with_history(&counted(facts), &[("a.cedar".to_owned(), text)]).unwrap()
+    };
+    let plain = set(&[]);
+    let counts = set(&[("done", "count"), ("since", "seconds_since")]);
+    let mut told = request(action::PLAN_APPROVAL, "1 EUR");
+    let untold = told.clone();
+    told.context.insert(
+        HISTORY.to_owned(),
+        serde_json::json!({ "done": 2, "other": 5 }),
+    );
+    assert_eq!(counts.unknown_facts(&told), ["other"]);
+    assert_eq!(*plain.fitted(&told), untold);
+    assert_eq!(
+        counts.fitted(&told).context[HISTORY],
+        serde_json::json!({ "done": 2 })
+    );
+    assert_eq!(
+        counts.fitted(&untold).context[HISTORY],
+        serde_json::json!({ "done": 0 })
+    );
+    assert!(counts.is_told(&told) && !counts.is_told(&untold) && plain.is_told(&untold));
+    // As it was asked it fits neither.
+    assert_eq!(plain.decide(&told).verdict, Verdict::Block);
+    assert_eq!(counts.decide(&untold).verdict, Verdict::Block);
+    for set in [&plain, &counts] {
+        assert_eq!(set.decide(&set.fitted(&told)).verdict, Verdict::Allow);
+        assert_eq!(set.decide(&set.fitted(&untold)).verdict, Verdict::Allow);
+    }
+    assert_eq!(compare(&plain, &counts, &[("q".to_owned(), told)]), []);
 }

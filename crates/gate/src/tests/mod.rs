@@ -6,6 +6,7 @@ mod bulk;
 mod conflicts;
 mod delegations;
 mod directives;
+mod history;
 mod interleavings;
 mod kill;
 mod passkeys;

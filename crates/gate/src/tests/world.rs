@@ -388,6 +388,8 @@ impl World {
             Fold::of::<VerdictRecord>(),
             Fold::of::<Reservation>(),
             Fold::of::<Counter>(),
+            Fold::of::<crate::history::Kept>(),
+            Fold::of::<crate::history::Tally>(),
             Fold::of::<Snapshot>(),
             Fold::of::<crate::conflict::Claim>(),
         ];

@@ -81,6 +81,28 @@ fn classes_of<'s>(settings: &'s Compliance, path: &[String], value: &Value) -> B
     }
 }
 
+/// Whether a pattern (as in the data classes) covers a field of the step's
+/// input.
+pub(crate) fn holds(step: &Step, patterns: &BTreeSet<String>) -> bool {
+    let root = Value::Object(step.input.clone());
+    let mut fields = Vec::new();
+    walk(&root, &mut Vec::new(), &mut fields);
+    fields.iter().any(|(path, _)| any(patterns, path))
+}
+
+/// Whether the step reaches a host that a pattern covers; `*` covers any. An
+/// address that cannot be read is any host.
+pub(crate) fn reaches(step: &Step, patterns: &BTreeSet<String>) -> bool {
+    let root = Value::Object(step.input.clone());
+    let mut fields = Vec::new();
+    walk(&root, &mut Vec::new(), &mut fields);
+    let mut named = fields.iter().filter(|(path, _)| names_destination(path));
+    named.any(|(_, value)| match destination(value) {
+        Ok(host) => patterns.iter().any(|p| p == "*" || host.matches(p)),
+        Err(_) => true,
+    })
+}
+
 type Faults = Vec<(String, Value)>;
 
 fn check(step: &Step, settings: &Compliance, faults: &mut Faults, reached: &mut BTreeSet<String>) {

@@ -15,7 +15,7 @@ mod url;
 mod tests;
 
 pub use compliance::destinations;
-pub(crate) use compliance::{classes, hosts};
+pub(crate) use compliance::{classes, holds, hosts, reaches};
 pub use rule::{Condition, RULES_MAX, Rule, VARIABLES};
 pub use settings::{
     Compliance, Contradiction, DataClasses, Freshness, Lists, Settings, Ttl, UNCLASSIFIED,

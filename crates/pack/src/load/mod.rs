@@ -13,6 +13,7 @@ use crate::model::{ModuleUse, Pack};
 use crate::policies;
 use crate::runbook;
 use crate::templates::{self, Template};
+use gate::history::FactSet;
 use gate::{Rules, RulesSource};
 use kernel::Refusal;
 use read::Parts;
@@ -160,8 +161,17 @@ fn rules(
         let path = refusal.message.clone();
         faults.push(document.places.fault_at(&[], &path, refusal));
     }
+    let history = history(parts, faults);
     let policies = policies::texts(files, faults);
-    faults.extend(policies::load(&policies).err().into_iter().flatten());
+    // Policies may name facts, so that those must be known to judge them.
+    if let Some(history) = &history {
+        faults.extend(
+            policies::load(&policies, history)
+                .err()
+                .into_iter()
+                .flatten(),
+        );
+    }
     if faults.len() > before {
         return None;
     }
@@ -181,11 +191,32 @@ fn rules(
             .unwrap_or_default(),
         // One that could not be read is a fault already.
         residency: parts.residency.as_ref().map(|d| d.value.clone()),
+        history: parts
+            .history
+            .as_ref()
+            .map(|d| d.value.facts.clone())
+            .unwrap_or_default(),
     };
     match Rules::compile(source, conditions?, &policies) {
         Ok(rules) => Some(rules),
         Err(found) => {
             faults.extend(found.into_iter().map(Fault::of_policy));
+            None
+        }
+    }
+}
+
+/// The facts that policies may name; `None` when they cannot be told.
+fn history(parts: &Parts, faults: &mut Vec<Fault>) -> Option<FactSet> {
+    let Some(document) = &parts.history else {
+        return Some(FactSet::default());
+    };
+    let validators = parts.validators.as_ref()?;
+    let classes = &validators.value.compliance.data_classes.of;
+    match FactSet::compile(&document.value.facts, classes) {
+        Ok(facts) => Some(facts),
+        Err(found) => {
+            faults.extend(policies::placed(document, found));
             None
         }
     }

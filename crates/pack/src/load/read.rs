@@ -6,6 +6,7 @@ use crate::fault::Fault;
 use crate::files::{self, Files, Folder};
 use crate::labels::Labels;
 use crate::manifest::Manifest;
+use crate::policies::History;
 use crate::runbook::Definition as Runbook;
 use crate::templates::Definition as Template;
 use crate::testing::Case;
@@ -51,6 +52,7 @@ pub(super) struct Parts {
     pub(super) kill_switch: Option<Document<kill::Settings>>,
     pub(super) conflicts: Option<Document<conflict::Settings>>,
     pub(super) residency: Option<Document<residency::Settings>>,
+    pub(super) history: Option<Document<History>>,
     pub(super) labels: Option<Document<Labels>>,
     pub(super) schemas: Group<SchemaDefinition>,
     pub(super) sources: Group<Source>,
@@ -76,6 +78,7 @@ impl Parts {
             kill_switch: single(files, files::KILL_SWITCH, faults),
             conflicts: single(files, files::CONFLICTS, faults),
             residency: single(files, files::RESIDENCY, faults),
+            history: single(files, files::HISTORY, faults),
             labels: single(files, files::LABELS, faults),
             schemas: group(files, Folder::Schemas, faults),
             sources: group(files, Folder::Sources, faults),

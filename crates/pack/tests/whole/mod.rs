@@ -44,6 +44,10 @@ const WHOLE: &[(&str, &str)] = &[
         "freshness:\n  default: { soft_ttl: 1h, hard_ttl: 2h }\n  fields:\n    load: { soft_ttl: 1m, hard_ttl: 5m }\ncontradiction:\n  fields: [up]\n  null_is_contradiction: false\ncompliance:\n  tools: { allow: [noop] }\n  fields: { allow: [note] }\n  destinations: { allow: [] }\n  data_classes: { allow: [unclassified] }\nrules:\n  - name: loaded\n    require: \"!has(fields.load) || fields.load.value < 9.0 && step.cost.micros <= 1000000\"\n    verdict: WARN\n    reason: it has much to do\n    modules: [noop]\n",
     ),
     (
+        "history.yaml",
+        "facts:\n  - name: looks_today\n    happening: step_permitted\n    per: subject\n    within: day\n    zone: Europe/Berlin\n    measure: count\n    only: { modules: [noop] }\n",
+    ),
+    (
         "budgets.yaml",
         "- name: day\n  scope: tenant\n  period: day\n  unit: money\n  hard: 10 EUR\n  soft: 8 EUR\n",
     ),

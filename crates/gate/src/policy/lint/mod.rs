@@ -9,9 +9,10 @@ mod names;
 #[cfg(test)]
 mod tests;
 
+use super::Fault;
 use super::engine::place_of;
 use super::lexical::{fault_at, scan};
-use super::{Fault, SCHEMA};
+use crate::history::{FactSet, SchemaOf};
 use cedar_policy::pst::Template;
 use cedar_policy::{Effect, Policy, PolicySet, Schema};
 use std::collections::BTreeSet;
@@ -28,6 +29,8 @@ pub struct Known {
     /// Types of directives. People may propose others, so that only what looks
     /// like a misspelt one is a fault.
     pub directive_types: Option<BTreeSet<String>>,
+    /// What the pack counts.
+    pub history: FactSet,
 }
 
 /// A policy with what lints need of it.
@@ -64,18 +67,19 @@ impl Linted<'_> {
     }
 }
 
-/// Lints policies that load against [`SCHEMA`]; texts that do not parse are
-/// not judged here.
+/// Lints policies that load against the schema of these facts; texts that do
+/// not parse are not judged here.
 #[must_use]
 pub fn lint(files: &[(String, String)], known: &Known) -> Vec<Fault> {
     let mut all = Vec::new();
     for (file, text) in files {
         all.extend(read(file, text));
     }
-    let Ok((schema, _)) = Schema::from_cedarschema_str(SCHEMA) else {
+    let text = super::schema(&known.history, SchemaOf::Policies);
+    let Ok((schema, _)) = Schema::from_cedarschema_str(&text) else {
         return Vec::new();
     };
-    let attributes = logic::Attributes::of(SCHEMA);
+    let attributes = logic::Attributes::of(&text);
     let mut faults: Vec<Fault> = all.iter().flat_map(|p| names::faults(p, known)).collect();
     faults.extend(all.iter().filter_map(logic::never_matches));
     faults.extend(

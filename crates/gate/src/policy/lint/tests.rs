@@ -9,6 +9,7 @@ fn known() -> Known {
         tools: set(&["http.request", "webhook.send", "noop"]),
         subject_types: set(&["service", "account"]),
         directive_types: set(&["service.restart", "service.shift_traffic"]),
+        history: FactSet::default(),
     }
 }
 
@@ -27,7 +28,7 @@ fn check(cases: &[(&str, &[(&str, &str)])]) {
     for (text, expected) in cases {
         let whole = format!("{PERMIT}{text}");
         let files = [("a.cedar".to_owned(), whole.clone())];
-        let loaded = policy::PolicySet::load(SCHEMA, &files);
+        let loaded = policy::PolicySet::load(policy::SCHEMA, &files);
         assert!(loaded.is_ok(), "{whole}\n{:?}", loaded.unwrap_err());
         let found = lints(&whole);
         assert_eq!(found.len(), expected.len(), "{text}\n{found:#?}");
