@@ -39,7 +39,7 @@ const PACKAGES: &[Package] = &[
     },
     Package {
         name: "redis-server",
-        programs: &["redis-server", "redis-cli"],
+        programs: &["redis-server", "redis-cli", "redis-benchmark"],
     },
 ];
 
@@ -249,6 +249,7 @@ mod tests {
             "python3",
             "redis-server",
             "redis-cli",
+            "redis-benchmark",
         ] {
             std::fs::write(dir.join(name), "").unwrap();
         }

@@ -7,7 +7,7 @@ use crate::permitted::PermittedHttp;
 use crate::retry::RetryPolicy;
 use async_trait::async_trait;
 use gate::budget::Actual;
-use gate::{ActionClass, Capability, CostClass, Permit};
+use gate::{ActionClass, Capability, CostClass, Permit, TraitsOf};
 use kernel::port::Secrets;
 use kernel::{Digest, Refusal, Span, Timestamp, TraceId};
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,8 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// What the gate needs to know of the module.
+    /// What the gate needs to know of the module but what depends on a step's
+    /// input.
     #[must_use]
     pub fn capability(&self) -> Capability {
         Capability {
@@ -57,6 +58,7 @@ impl Manifest {
             requires_approval: self.requires_approval,
             writes_outside: self.writes_outside,
             reversible: self.reversible,
+            traits: TraitsOf::default(),
         }
     }
 }

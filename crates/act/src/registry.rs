@@ -3,7 +3,7 @@
 
 use crate::limits;
 use crate::module::Module;
-use gate::{Capabilities, Contract};
+use gate::{Capabilities, Capability, Contract, Traits, TraitsOf};
 use jsonschema::{PatternOptions, Validator};
 use kernel::Refusal;
 use serde_json::{Map, Value};
@@ -14,6 +14,19 @@ struct Registered {
     module: Arc<dyn Module>,
     input: Validator,
     output: Validator,
+}
+
+/// What the gate needs to know of a module. A compensation is declared where
+/// an input names one whatever the output will be.
+fn capability(module: &Arc<dyn Module>) -> Capability {
+    let asked = module.clone();
+    Capability {
+        traits: TraitsOf::new(move |input| Traits {
+            idempotent: asked.idempotent(input),
+            reversible: asked.compensation(input, &Value::Null).is_some(),
+        }),
+        ..module.manifest().capability()
+    }
 }
 
 /// The modules that exist.
@@ -86,7 +99,7 @@ impl Registry {
     pub fn capabilities(&self) -> Capabilities {
         let modules = self.modules.iter();
         modules
-            .map(|(name, r)| (name.clone(), r.module.manifest().capability()))
+            .map(|(name, r)| (name.clone(), capability(&r.module)))
             .collect()
     }
 

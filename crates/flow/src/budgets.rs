@@ -12,6 +12,8 @@ use serde::Serialize;
 const COUNTERS_MAX: usize = 200;
 /// Entries of a counter that are looked at, the newest.
 const MOVES_MAX: usize = 5_000;
+/// Most points of what was consumed in a period.
+pub const POINTS_MAX: usize = 120;
 /// Days that a report goes back, at most.
 pub const DAYS_MAX: u32 = 92;
 
@@ -22,12 +24,32 @@ pub struct Outlook {
     pub counter: String,
     /// The budget's name.
     pub budget: String,
+    /// For what it counts.
+    pub value: String,
     /// Consumed and reserved.
     pub used: Amount,
+    /// Where a warning begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub soft: Option<Amount>,
     /// The hard cap.
     pub hard: Amount,
+    /// When the period begins and ends; of a budget that never begins anew,
+    /// when it was first spent from, and now.
+    pub period: (Timestamp, Timestamp),
+    /// What had been consumed, and from when on, in the order of time; no more
+    /// than [`POINTS_MAX`] of them.
+    pub points: Vec<Point>,
     /// `None` when too little is known.
     pub forecast: Option<Forecast>,
+}
+
+/// What had been consumed from an instant on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Point {
+    /// The instant.
+    pub at: Timestamp,
+    /// What had been consumed.
+    pub consumed: Amount,
 }
 
 /// How the newest counters of the current periods will stand.
@@ -53,7 +75,11 @@ pub async fn outlook(
         let Some(budget) = declared.filter(|b| b.period.key(now, &b.zone) == counter.period) else {
             continue;
         };
-        let (since, spend) = history(store, tenant, budget, &counter, now).await?;
+        let current = charged(store, tenant, budget, &counter, now).await?;
+        let points = points(&counter, &current.spend)?;
+        let bounds = budget.period.bounds(now, &budget.zone);
+        let begun = points.first().map_or(now, |point| point.at);
+        let (since, spend) = history(store, tenant, budget, &counter, now, current).await?;
         let used = counter.used()?;
         let known = Known {
             now,
@@ -67,8 +93,12 @@ pub async fn outlook(
         found.push(Outlook {
             counter: document.stream.id().to_owned(),
             budget: counter.budget,
+            value: counter.value,
             used,
+            soft: counter.terms.soft,
             hard: counter.terms.hard,
+            period: bounds.unwrap_or((begun, now)),
+            points,
             forecast: forecast(&known),
         });
     }
@@ -80,6 +110,27 @@ fn parsed(stream: &StreamId, body: &str) -> Result<Counter, Refusal> {
         .map_err(|e| Refusal::integrity(format!("state of `{stream}` does not parse: {e}")))
 }
 
+/// What had been consumed after each charge. What was charged before the
+/// oldest of them is where it begins.
+fn points(counter: &Counter, newest_first: &[Spend]) -> Result<Vec<Point>, Refusal> {
+    let mut consumed = counter.consumed;
+    let mut points = Vec::with_capacity(newest_first.len());
+    for spend in newest_first {
+        let at = spend.at;
+        points.push(Point { at, consumed });
+        consumed = consumed.less(&spend.amount)?;
+    }
+    points.reverse();
+    let every = points.len().div_ceil(POINTS_MAX).max(1);
+    // Counted from the last, which is what stands now.
+    let last = points.len().saturating_sub(1);
+    let kept = points.into_iter().enumerate();
+    Ok(kept
+        .filter(|(at, _)| (last - at).is_multiple_of(every))
+        .map(|(_, point)| point)
+        .collect())
+}
+
 /// What was charged to this counter and the one of the period before, and from
 /// when on that is all.
 async fn history(
@@ -88,13 +139,14 @@ async fn history(
     budget: &Budget,
     counter: &Counter,
     now: Timestamp,
+    current: Charged,
 ) -> Result<(Timestamp, Vec<Spend>), Refusal> {
     let window = now.minus(budget.period.window());
     let Charged {
         mut since,
         mut spend,
         is_whole,
-    } = charged(store, tenant, budget, counter, now).await?;
+    } = current;
     let bounds = budget.period.bounds(now, &budget.zone);
     if let Some((begin, _)) = bounds.filter(|(begin, _)| is_whole && window < *begin) {
         let before = begin.minus(Span::from_micros(1));

@@ -2,6 +2,7 @@
 //! and no SQL; everything here drives the pure crates through the ledger.
 
 pub mod archive;
+mod autonomy;
 pub mod budgets;
 pub mod identity;
 

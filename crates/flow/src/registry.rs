@@ -34,6 +34,7 @@ pub fn registry() -> Registry {
         Fold::of::<gate::VerdictRecord>(),
         Fold::of::<gate::KillSwitch>(),
         Fold::of::<gate::conflict::Claim>(),
+        Fold::of::<gate::Autonomy>(),
         Fold::of::<gate::PermitRecord>(),
         Fold::of::<gate::history::Kept>(),
         Fold::of::<gate::history::Tally>(),

@@ -136,7 +136,7 @@ impl Control {
         }
     }
 
-    async fn recorded<A: Aggregate + DeserializeOwned>(
+    pub(crate) async fn recorded<A: Aggregate + DeserializeOwned>(
         &self,
         tenant: TenantId,
         id: impl ToString,

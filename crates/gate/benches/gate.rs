@@ -82,6 +82,7 @@ impl Kind {
 fn request() -> Request {
     let money = |text: &str| Money::parse(text, None).expect("money");
     let facts = Facts {
+        autonomous: false,
         cost: money("10 EUR"),
         budget: money("20 EUR"),
         steps: 2,
@@ -121,6 +122,7 @@ fn bare() -> (cedar_policy::Request, Entities) {
         ("confidence", decimal("0.9")),
         ("justified", RestrictedExpression::new_bool(false)),
         ("human_approved", RestrictedExpression::new_bool(false)),
+        ("autonomous", RestrictedExpression::new_bool(false)),
         ("destination", text("status.example.com")),
     ];
     let context = context.map(|(name, value)| (name.to_owned(), value));

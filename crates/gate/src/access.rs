@@ -61,6 +61,10 @@ kernel::names! {
         KillEngage = "kill.engage",
         /// Release a kill switch.
         KillRelease = "kill.release",
+        /// Sign off a type of directive that may run without a person.
+        AutonomyGrant = "autonomy.grant",
+        /// Take such a sign-off back.
+        AutonomyWithdraw = "autonomy.withdraw",
         /// See the ledger.
         LedgerRead = "ledger.read",
         /// Have the ledger verified and replayed.
@@ -205,8 +209,13 @@ mod tests {
                 P::BudgetSpend,
                 P::ApprovalDecide,
                 P::SigningKeyRegister,
+                P::AutonomyWithdraw,
             ],
-            Role::Approver => vec![P::ApprovalDecide, P::SigningKeyRegister],
+            Role::Approver => vec![
+                P::ApprovalDecide,
+                P::SigningKeyRegister,
+                P::AutonomyWithdraw,
+            ],
             Role::Auditor => vec![P::PrincipalRead, P::PersonalOpen, P::KeyringRead],
             Role::Agent => vec![P::DirectivePropose, P::SessionWrite, P::BudgetSpend],
             Role::Source => vec![P::SignalIngest],
@@ -223,6 +232,8 @@ mod tests {
                 P::SigningKeyManage,
                 P::KillEngage,
                 P::KillRelease,
+                P::AutonomyGrant,
+                P::AutonomyWithdraw,
                 P::PackLoad,
                 P::SessionWrite,
                 P::BudgetSpend,
@@ -257,6 +268,8 @@ mod tests {
                         P::SigningKeyRegister,
                         P::SigningKeyManage,
                         P::KillRelease,
+                        P::AutonomyGrant,
+                        P::AutonomyWithdraw,
                         P::PersonalOpen,
                         P::PersonalErase,
                     ];

@@ -9,7 +9,7 @@ mod past;
 mod payment;
 
 pub(crate) use checks::{
-    points, standing_approval, standing_conflict, standing_kill, standing_residency,
+    points, standing_approval, standing_conflict, standing_kill, standing_residency, unearned,
 };
 pub(crate) use payment::{Payment, held};
 
@@ -17,7 +17,7 @@ use crate::contract::Step;
 use crate::history::Told;
 use crate::operations::because_of;
 use crate::verdict::{CheckResult, Given, Question, VerdictEvent};
-use crate::{ChokePoint, Directive, GateEnv, VerdictRecord};
+use crate::{ChokePoint, Directive, GateEnv, VerdictRecord, autonomy};
 use kernel::{Refusal, ReservationId, Snapshot, Timestamp, Unit, Verdict};
 use std::sync::Arc;
 
@@ -142,13 +142,17 @@ fn judge(unit: &mut Unit<'_>, matter: &Matter<'_>, asked: &mut [Asked]) -> Resul
     let fresh: Vec<bool> = asked.iter().map(|(.., found)| found.is_none()).collect();
     let validators = checks::validators(matter);
     let approved_by = checks::approved_by(unit, matter)?;
+    let alone = checks::goes_alone(unit, matter)?;
     let approval = checks::approval(unit, matter)?;
     let residency = checks::residency(matter);
     let conflict = checks::conflict(unit, matter)?;
     let kill = checks::kill_switch(unit, matter)?;
     let policies: Vec<_> = asked
         .iter()
-        .map(|(question, _, _)| checks::policy(matter, question.choke_point, approved_by.as_ref()))
+        .map(|(question, _, _)| {
+            let people = (approved_by.as_ref(), alone);
+            checks::policy(matter, question.choke_point, people)
+        })
         .collect();
     let clear = validators
         .iter()
@@ -181,6 +185,7 @@ fn judge(unit: &mut Unit<'_>, matter: &Matter<'_>, asked: &mut [Asked]) -> Resul
         let record = because_of(unit, matter.directive.entry, |unit| {
             unit.record::<VerdictRecord>(*id, VerdictEvent::Given(given))
         })?;
+        autonomy::violated(unit, matter.env, matter.directive, &record.1)?;
         *found = Some(record.1);
     }
     past::record(unit, matter, asked, &fresh)

@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
 
 kernel::names! {
     /// What an action does to the world; decides who must agree.
@@ -34,8 +36,51 @@ kernel::names! {
     }
 }
 
+/// What a module says of a step with one input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// Whether it can be sent again under the same key without a second
+    /// effect.
+    pub idempotent: bool,
+    /// Whether it says how it is undone.
+    pub reversible: bool,
+}
+
+/// Answers what a module says of a step with this input. Pure.
+#[derive(Clone)]
+pub struct TraitsOf(Arc<Judge>);
+
+type Judge = dyn Fn(&Map<String, Value>) -> Traits + Send + Sync;
+
+impl TraitsOf {
+    /// By this function.
+    #[must_use]
+    pub fn new(of: impl Fn(&Map<String, Value>) -> Traits + Send + Sync + 'static) -> Self {
+        Self(Arc::new(of))
+    }
+
+    /// The traits of a step with this input.
+    #[must_use]
+    pub fn of(&self, input: &Map<String, Value>) -> Traits {
+        (self.0)(input)
+    }
+}
+
+/// Neither, whatever the input.
+impl Default for TraitsOf {
+    fn default() -> Self {
+        Self::new(|_| Traits::default())
+    }
+}
+
+impl fmt::Debug for TraitsOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TraitsOf")
+    }
+}
+
 /// What a module declares and the gate needs to know of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Capability {
     /// The module's name.
     pub name: String,
@@ -49,8 +94,11 @@ pub struct Capability {
     pub requires_approval: bool,
     /// Whether it writes outside writ.
     pub writes_outside: bool,
-    /// Whether a compensation is declared.
+    /// Whether a compensation can be declared.
     pub reversible: bool,
+    /// What it says of a step, by its input.
+    #[serde(skip)]
+    pub traits: TraitsOf,
 }
 
 /// The modules that exist, by name.

@@ -17,12 +17,14 @@ pub mod conflict;
 pub mod contract;
 pub mod difference;
 pub mod directive;
+pub mod explain;
 pub mod history;
 pub mod policy;
 pub mod residency;
 pub mod validate;
 
 pub mod approval;
+pub mod autonomy;
 pub mod delegation;
 pub mod kill;
 pub mod permit;
@@ -36,7 +38,10 @@ mod rules;
 
 pub use admit::{Admission, AdmitRequest, CompensationRequest, admit, admit_compensation};
 pub use approval::Approval;
-pub use contract::{ActionClass, Capabilities, Capability, Contract, CostClass, Grounding, Step};
+pub use autonomy::Autonomy;
+pub use contract::{
+    ActionClass, Capabilities, Capability, Contract, CostClass, Grounding, Step, Traits, TraitsOf,
+};
 pub use delegation::Delegations;
 pub use directive::Directive;
 pub use kill::KillSwitch;

@@ -31,6 +31,8 @@ pub(crate) const PROMOTION: &str = "promotion.yaml";
 pub(crate) const VALIDATORS: &str = "validators.yaml";
 /// Budgets.
 pub(crate) const BUDGETS: &str = "budgets.yaml";
+/// Further books of budgets, of which the manifest may name one.
+pub(crate) const BOOKS: &str = "budgets/";
 /// Rules of approval.
 pub(crate) const APPROVALS: &str = "approvals.yaml";
 /// What becomes of steps under way when the kill switch is engaged.
@@ -74,6 +76,7 @@ const FOLDERS: &[(Folder, &str, &[&str], Need)] = &[
         &[".yaml"],
         Need::May,
     ),
+    (Folder::Budgets, BOOKS, &[".yaml"], Need::May),
     (Folder::Runbooks, "runbooks/", &[".yaml"], Need::May),
     (Folder::Templates, "templates/", &[".yaml"], Need::May),
     (Folder::Tests, "tests/", &[".yaml"], Need::May),
@@ -99,6 +102,8 @@ pub(crate) enum Folder {
     Policies,
     /// Tests of the policies.
     PolicyTests,
+    /// Further books of budgets.
+    Budgets,
     /// Runbooks.
     Runbooks,
     /// Templates of directives.

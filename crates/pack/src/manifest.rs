@@ -78,6 +78,10 @@ pub struct Manifest {
     pub description: String,
     /// The oldest writ that can load it.
     pub requires_writ: Version,
+    /// The book of `budgets/` that holds, by its name without `.yaml`; without
+    /// one, `budgets.yaml` holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budgets: Option<String>,
 }
 
 impl Manifest {

@@ -42,6 +42,43 @@ fn the_whole_pack_loads_and_passes_its_test() {
 }
 
 #[test]
+fn the_manifest_says_which_book_of_budgets_holds() {
+    let mut files = whole();
+    let book = String::from_utf8(files["budgets.yaml"].clone()).unwrap();
+    files.insert("budgets/later.yaml".to_owned(), book.clone().into_bytes());
+    let hard = |files: &Files| {
+        load(files).unwrap().rules.budgets.budgets[0]
+            .hard
+            .to_string()
+    };
+    change(
+        &mut files,
+        "budgets/later.yaml",
+        "hard: 10 EUR",
+        "hard: 20 EUR",
+    );
+    assert_eq!(hard(&files), "10.00 EUR");
+    change(&mut files, "pack.yaml", "title:", "budgets: later\ntitle:");
+    assert_eq!(hard(&files), "20.00 EUR");
+
+    change(&mut files, "pack.yaml", "budgets: later", "budgets: last");
+    check(&files, "pack.yaml", 3, "there are: budgets/later.yaml");
+    change(&mut files, "pack.yaml", "budgets: last", "budgets: later");
+    change(
+        &mut files,
+        "budgets/later.yaml",
+        "period: day",
+        "period: month",
+    );
+    check(
+        &files,
+        "budgets/later.yaml",
+        1,
+        "what was used is forgotten",
+    );
+}
+
+#[test]
 fn one_change_one_fault_at_its_line() {
     let mut failed = Vec::new();
     for (file, what, with, line, says) in [

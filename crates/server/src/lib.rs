@@ -22,10 +22,12 @@ pub mod openapi;
 pub mod pages;
 pub mod patient;
 pub mod routes;
+pub mod runbooks;
 pub mod streams;
 pub mod view;
 pub mod witness;
 
+mod explain;
 mod guard;
 mod inbox;
 

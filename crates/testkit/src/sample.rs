@@ -22,6 +22,8 @@ pub struct Sample {
     pub approval_expires: String,
     /// The timebox of the runbook's directive.
     pub timebox: String,
+    /// More of `approvals.yaml`: the types on the ladder of autonomy.
+    pub autonomous: String,
     /// More Cedar policies.
     pub policies: String,
     /// Validators of the pack's own, as the list under `rules`.
@@ -46,6 +48,7 @@ impl Default for Sample {
             machine_hard: "100 EUR".into(),
             approval_expires: "1h".into(),
             timebox: "2h".into(),
+            autonomous: String::new(),
             policies: String::new(),
             validators: String::new(),
             residency: RESIDENCY.into(),
@@ -268,7 +271,10 @@ directive:
             "gap: 10m\nsettle: {}\nmin_rules: 2\nmin_signals: 2\nmax_signals: 256\n",
             self.settle
         );
-        let approvals = format!("expires_after: {}\n", self.approval_expires);
+        let approvals = format!(
+            "expires_after: {}\n{}",
+            self.approval_expires, self.autonomous
+        );
         let policy = format!("{POLICY}{}", self.policies);
         let mut validators = format!("{VALIDATORS}{}", self.data_classes);
         if !self.validators.is_empty() {

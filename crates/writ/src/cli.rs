@@ -11,7 +11,7 @@ mod signing;
 pub(crate) use archive::{ArchiveAt, ArchiveCommand, Target, Trusted};
 pub(crate) use deciding::{Approval, Approve, Bulk, Delegation, Edit, Reject, Sought};
 pub(crate) use directive::{Directive, Draft};
-pub(crate) use nouns::{Budget, Key, Pack, Principal, Session, Tenant};
+pub(crate) use nouns::{Autonomy, Budget, Key, Pack, Principal, Session, Tenant};
 pub(crate) use policy::Policy;
 pub(crate) use residency::{CheckResidency, Residency};
 pub(crate) use signing::{Checkpoints, ExportBundle, LogKey, Prove, Verify, VerifyBundle, Witness};
@@ -83,6 +83,16 @@ pub(crate) enum Command {
     },
     /// Walk back from an action to what led to it
     Why(Why),
+    /// Explain a verdict: who asked, what decided, what would have to change
+    Explain {
+        /// The verdict, or a directive: the verdict that stopped it last
+        id: String,
+    },
+    /// Print the runbook for a kind of block; needs no server
+    Runbook {
+        /// Its name, as `writ explain` gives it
+        name: String,
+    },
     /// Approve a directive as it stands
     Approve(Approve),
     /// Reject a directive
@@ -152,6 +162,11 @@ pub(crate) enum Command {
     Kill {
         #[command(subcommand)]
         command: Kill,
+    },
+    /// What may run without a person, and what proves it
+    Autonomy {
+        #[command(subcommand)]
+        command: Autonomy,
     },
     /// The ledger
     Ledger {

@@ -19,8 +19,8 @@ use clap::{CommandFactory as _, Parser as _};
 use cli::{Approval, Cli, Command};
 use client::Client;
 use commands::{
-    Json, approval, archive, backup, budget, bulk, decide, directive, edit, identity, kill, ledger,
-    pack, personal, policy, read, residency, session,
+    Json, approval, archive, autonomy, backup, budget, bulk, decide, directive, edit, explain,
+    identity, kill, ledger, pack, personal, policy, read, residency, session,
 };
 use failure::Failure;
 use std::process::ExitCode;
@@ -63,6 +63,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Approval {
             command: Approval::Verify { file, keys },
         } => approval::run(output, &file, &keys),
+        Command::Runbook { name } => explain::runbook(&name),
         Command::Backup { file, data } => backup::backup(output, &data, &file).await,
         Command::Restore { file, data } => Box::pin(backup::restore(output, &file, &data)).await,
         command => Box::pin(ask(&Client::new(&cli.remote)?, output, command)).await,
@@ -75,6 +76,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Status => read::status(client, output).await,
         Command::List(list) => read::list(client, output, list).await,
         Command::Show { id, as_of } => read::show(client, output, &id, as_of).await,
+        Command::Explain { id } => explain::run(client, output, &id).await,
         Command::Why(why) => ledger::why(client, output, why).await,
         Command::Approve(approve) => decide::approve(client, output, approve).await,
         Command::Reject(reject) => decide::reject(client, output, reject).await,
@@ -99,6 +101,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Directive { command } => directive::run(client, output, command).await,
         Command::Conflicts => read::conflicts(client, output).await,
         Command::Kill { command } => kill::run(client, output, command).await,
+        Command::Autonomy { command } => autonomy::run(client, output, command).await,
         Command::Ledger { command } => ledger::run(client, output, command).await,
         Command::Archive { at, command } => {
             Box::pin(archive::run(client, output, &at, command)).await
@@ -127,6 +130,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Up(_)
         | Command::Demo(_)
         | Command::AdminToken { .. }
+        | Command::Runbook { .. }
         | Command::Witness(_)
         | Command::Backup { .. }
         | Command::Restore { .. }

@@ -115,6 +115,8 @@ pub fn rollback(
     }
     because_of(unit, run.entry, |unit| {
         gate::conflict::reclaim(unit, run.directive)?;
+        let why = format!("a person took it back: {reason}");
+        gate::autonomy::setback(unit, run.directive, &why)?;
         stop(unit, id, StopCause::RolledBack, reason)
     })?;
     advance(unit, id)

@@ -105,9 +105,12 @@ impl Simulation {
             return Ok(());
         }
         self.asked += 1;
-        let fitted = given.asked.iter().map(|asked| set.fitted(asked));
-        let fitted: Vec<policy::Request> = fitted.map(std::borrow::Cow::into_owned).collect();
-        let would_be = set.decide_all(&fitted);
+        let fitted = given.asked.iter().map(|asked| {
+            let mut fitted = set.fitted(asked).into_owned();
+            policy::complete(&mut fitted.context);
+            fitted
+        });
+        let would_be = set.decide_all(&fitted.collect::<Vec<_>>());
         if would_be.verdict == was.verdict {
             return Ok(());
         }

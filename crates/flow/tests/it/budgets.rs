@@ -1,7 +1,7 @@
 //! Budgets under load and over time: a thousand callers on two nodes who are
 //! cancelled, killed and have their clocks stepped; and what is forecast.
 
-use flow::budgets::{outlook, variance};
+use flow::budgets::{POINTS_MAX, outlook, variance};
 use gate::CostClass;
 use gate::budget::{
     Book, Budget, Call, Counter, Measure, Period, Reservation, ReservationStatus, Scope, expire,
@@ -300,6 +300,16 @@ async fn a_forecast_and_a_report_follow_what_was_spent() {
             forecast.breach,
         )
     };
+    let today = found.iter().find(|o| o.budget == "day").unwrap();
+    let instant = |hour: i64| Timestamp::from_micros(START + hour * HOUR);
+    assert_eq!(today.period, (instant(24), instant(48)));
+    let drawn: Vec<_> = today
+        .points
+        .iter()
+        .map(|p| p.consumed.to_string())
+        .collect();
+    let expected: Vec<_> = (1..=12).map(|n| format!("{}.00 EUR", n * 15)).collect();
+    assert_eq!(drawn, expected, "one step for each charge of the day");
     let at = |hour: i64| Some(Timestamp::from_micros(START + hour * HOUR));
     // 300 EUR in the last 24 hours, that is, 12.50 an hour; 70 are left today.
     let today = ("180.00 EUR".to_owned(), "300.00 EUR".to_owned(), at(41));
@@ -366,7 +376,17 @@ async fn a_busy_counter_is_forecast_from_what_was_read() {
     let now = Timestamp::from_micros(START + 36 * HOUR);
     let found = outlook(store.as_ref(), TENANT, &book, now).await.unwrap();
     let today = found.iter().find(|o| o.counter.ends_with("2026-03-02"));
-    let forecast = today.unwrap().forecast.unwrap();
+    let today = today.unwrap();
+    // Those that are left out are not those that stand now.
+    assert!(today.points.len() <= POINTS_MAX, "{}", today.points.len());
+    assert!(
+        today.points.len() > POINTS_MAX / 2,
+        "{}",
+        today.points.len()
+    );
+    let last = today.points.last().unwrap();
+    assert_eq!(last.consumed.to_string(), "2600.00 EUR");
+    let forecast = today.forecast.unwrap();
     assert_eq!(forecast.since, Timestamp::from_micros(START + 30 * HOUR));
     assert_eq!(forecast.spent.to_string(), "1300.00 EUR");
 }

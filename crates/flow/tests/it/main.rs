@@ -5,6 +5,7 @@
 
 mod archive;
 mod attested;
+mod autonomy;
 mod budgets;
 mod bundle;
 mod chaos;

@@ -180,6 +180,48 @@ async fn is_intact(node: &Node, tenant: TenantId) {
     assert!(replayed.is_equal(), "{replayed:?}");
 }
 
+/// What is promoted on one node is enforced on the other; what was prepared
+/// there with the set before is refused, never decided with half of each.
+async fn policies_follow(world: &World, [first, second]: [&Node; 2], tenant: TenantId) {
+    let text = "@id(\"no-agents\") forbid (principal is Agent, action, resource);\n";
+    let texts = [("agents.cedar".to_owned(), text.to_owned())].into();
+    let ann = Person::named("ann");
+    let ctx = || first.ctx(tenant, ann.actor.clone(), ann.roles.clone());
+    let before = second.control.in_force(tenant).unwrap();
+    let shadowed = first.control.shadow_policies(ctx(), None, texts);
+    let (set, _) = shadowed.await.unwrap();
+    let promoted = first
+        .control
+        .promote_policies(ctx(), None, set, "tried".to_owned());
+    promoted.await.unwrap();
+    let enforced = first
+        .control
+        .in_force(tenant)
+        .unwrap()
+        .pack
+        .rules
+        .policy
+        .hash();
+    assert_ne!(before.pack.rules.policy.hash(), enforced);
+    let stale = second.run(tenant, move |unit, _| flow::force::still(unit, &before));
+    assert_eq!(stale.await.unwrap_err().code, Code::Conflict);
+    until(world, "the second follows the policies", async || {
+        let found = second.control.in_force(tenant).unwrap();
+        found.pack.rules.policy.hash() == enforced
+    })
+    .await;
+    assert!(
+        second
+            .control
+            .in_force(tenant)
+            .unwrap()
+            .pack
+            .rules
+            .shadow
+            .is_none()
+    );
+}
+
 async fn two_nodes_act_as_one(place: &Place) {
     let world = World::new(1);
     let first = Node::start(&world, place).await;
@@ -215,6 +257,8 @@ async fn two_nodes_act_as_one(place: &Place) {
         first.control.in_force(tenant).unwrap().version == version
     })
     .await;
+
+    policies_follow(&world, [&first, &second], tenant).await;
 
     // What one stops, the other does not do.
     let stop = |unit: &mut Unit<'_>, _: &GateEnv<'_>| {

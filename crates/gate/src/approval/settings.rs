@@ -2,9 +2,10 @@
 //! separation of duties, how long a request waits, and what may go without a
 //! person. The default is a person.
 
+use crate::autonomy::Terms;
 use crate::{ActionClass, Capabilities, Contract};
 use kernel::names::Name as _;
-use kernel::{Ratio, Role, Snapshot, Span, Verdict};
+use kernel::{Role, Span, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,14 +36,6 @@ impl Default for Quorum {
             among: vec![Role::Approver, Role::Admin],
         }
     }
-}
-
-/// A type of directive that may change internal state without a person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Autonomous {
-    /// The least confidence of every field of the bound snapshot.
-    pub confidence_min: Ratio,
 }
 
 /// Directives by what they do and by their type.
@@ -106,9 +99,10 @@ pub struct Settings {
     /// Whose hands may not approve; both when not given.
     #[serde(default = "both")]
     pub separation_of_duties: BTreeSet<Duty>,
-    /// Types of directives that may mutate internal state on their own.
+    /// Types of directives on the ladder: what each has to prove before it may
+    /// change internal state without a person.
     #[serde(default)]
-    pub autonomous: BTreeMap<String, Autonomous>,
+    pub autonomous: BTreeMap<String, Terms>,
     /// Which directives a person must agree to with a signature of their own
     /// key, so that not even the server can say yes for them.
     #[serde(default, skip_serializing_if = "Kinds::is_empty")]
@@ -158,6 +152,9 @@ impl Settings {
             if quorum.among.is_empty() {
                 faults.push(format!("approvals.quorum.{class}: no role may decide"));
             }
+        }
+        for (kind, terms) in &self.autonomous {
+            faults.extend(terms.faults(&format!("approvals.autonomous.{kind}")));
         }
         faults.extend(self.faults_of_escalation());
         if let Some(bulk) = &self.bulk {
@@ -236,14 +233,18 @@ pub fn effective_class(contract: &Contract, capabilities: &Capabilities) -> Acti
 }
 
 /// Why a person must agree; empty when the directive may go on by itself.
-#[must_use]
-pub fn needs_approval(
+/// `lacking` is what keeps it from changing state alone; it is asked only
+/// where that is what it would do.
+///
+/// # Errors
+/// As `lacking`.
+pub fn needs_approval<E>(
     contract: &Contract,
     capabilities: &Capabilities,
     settings: &Settings,
-    snapshot: Option<&Snapshot>,
     plan: Verdict,
-) -> Vec<String> {
+    lacking: impl FnOnce() -> Result<Vec<String>, E>,
+) -> Result<Vec<String>, E> {
     let mut because = Vec::new();
     let class = effective_class(contract, capabilities);
     if settings.signatures.has(class, &contract.kind) {
@@ -251,23 +252,7 @@ pub fn needs_approval(
     }
     match class {
         ActionClass::ExternalHumanTouch => because.push("it touches people outside".to_owned()),
-        ActionClass::InternalMutation => match settings.autonomous.get(&contract.kind) {
-            None => because.push(format!(
-                "it changes state, and no rule lets `{}` do so alone",
-                contract.kind
-            )),
-            Some(rule) => {
-                let sure = snapshot
-                    .and_then(|s| s.fields.values().map(|b| b.confidence).min())
-                    .unwrap_or(Ratio::ZERO);
-                if sure < rule.confidence_min {
-                    because.push(format!(
-                        "the least confidence of its snapshot is `{sure}`, to go alone it needs `{}`",
-                        rule.confidence_min
-                    ));
-                }
-            }
-        },
+        ActionClass::InternalMutation => because.extend(lacking()?),
         ActionClass::InternalNonDestructive | ActionClass::Clarification => {}
     }
     let wary: BTreeSet<&str> = contract
@@ -286,5 +271,5 @@ pub fn needs_approval(
     if plan != Verdict::Allow {
         because.push(format!("the gate's verdict on the plan is {plan}"));
     }
-    because
+    Ok(because)
 }

@@ -10,7 +10,7 @@ use crate::policy::{self, Facts};
 use crate::residency;
 use crate::validate;
 use crate::verdict::CheckResult;
-use crate::{Approval, ChokePoint, Directive, GateEnv, conflict, kill};
+use crate::{ActionClass, Approval, ChokePoint, Directive, GateEnv, autonomy, conflict, kill};
 use kernel::names::Name;
 use kernel::{Actor, PrincipalKind, Ratio, Refusal, Snapshot, Span, Unit, Verdict};
 use serde_json::{Value, json};
@@ -153,10 +153,10 @@ pub(super) struct Policy {
 pub(super) fn policy(
     matter: &Matter<'_>,
     point: ChokePoint,
-    approved_by: Option<&Actor>,
+    (approved_by, alone): (Option<&Actor>, bool),
 ) -> Policy {
     let rules = matter.env.rules;
-    let asked = match questions(matter, point, approved_by) {
+    let asked = match questions(matter, point, approved_by, alone) {
         Ok(asked) => asked,
         Err(reason) => {
             let inputs = json!({ "policy": rules.policy.hash() });
@@ -201,6 +201,7 @@ fn questions(
     matter: &Matter<'_>,
     point: ChokePoint,
     approved_by: Option<&Actor>,
+    autonomous: bool,
 ) -> Result<Vec<policy::Request>, String> {
     let contract = &matter.directive.contract;
     let (Some(snapshot), Some(subject)) = (&matter.snapshot, contract.subject()) else {
@@ -227,6 +228,7 @@ fn questions(
                 confidence: confidence(snapshot),
                 justification: contract.justification().map(str::to_owned),
                 approved_by: approved_by.cloned(),
+                autonomous,
                 destination,
                 history: matter.history.as_ref().map(|told| told.values.clone()),
             };
@@ -293,19 +295,62 @@ pub(super) fn approval(unit: &mut Unit<'_>, matter: &Matter<'_>) -> Result<Check
         let fine = "approved, and nothing it was bound to has changed";
         return Ok(blocked_unless_empty("approval", fine, &faults, inputs));
     }
-    let because = settings::needs_approval(
-        &directive.contract,
-        env.capabilities,
-        &env.rules.approvals,
-        matter.snapshot.as_deref(),
-        Verdict::Allow,
-    );
+    let because = needed(unit, env, directive)?;
     let reason = match because.is_empty() {
         true => "no rule asks for a person".to_owned(),
         false => format!("a person must agree: {}", because.join("; ")),
     };
     let inputs = json!({ "because": because });
     Ok(result("approval", Verdict::Allow, reason, inputs))
+}
+
+/// Why a person must agree to the directive; empty when none must.
+fn needed(
+    unit: &mut Unit<'_>,
+    env: &GateEnv<'_>,
+    directive: &Directive,
+) -> Result<Vec<String>, Refusal> {
+    let (contract, allow) = (&directive.contract, Verdict::Allow);
+    let rules = &env.rules.approvals;
+    settings::needs_approval(contract, env.capabilities, rules, allow, || {
+        autonomy::lacking(unit, env, directive)
+    })
+}
+
+/// Why an approval that nobody gave counts no more; empty while it does, and
+/// for what people approved. Autonomy that is lost is lost at once.
+pub(crate) fn unearned(
+    unit: &mut Unit<'_>,
+    env: &GateEnv<'_>,
+    directive: &Directive,
+    approval: &Approval,
+) -> Result<Vec<String>, Refusal> {
+    if approval.request.needed > 0 {
+        return Ok(Vec::new());
+    }
+    let because = needed(unit, env, directive)?.into_iter();
+    Ok(because
+        .map(|why| format!("it may no longer go without a person: {why}"))
+        .collect())
+}
+
+/// Whether the directive changes state without a person, because its type has
+/// earned it.
+pub(super) fn goes_alone(unit: &mut Unit<'_>, matter: &Matter<'_>) -> Result<bool, Refusal> {
+    let (env, directive) = (matter.env, matter.directive);
+    let kind = &directive.contract.kind;
+    let mutates = settings::effective_class(&directive.contract, env.capabilities)
+        == ActionClass::InternalMutation;
+    if !mutates || !env.rules.approvals.autonomous.contains_key(kind) {
+        return Ok(false);
+    }
+    if matter.target.step().is_some()
+        && let Some(id) = directive.approval
+        && unit.find::<Approval>(id)?.is_some_and(|a| a.human_override)
+    {
+        return Ok(false);
+    }
+    Ok(autonomy::lacking(unit, env, directive)?.is_empty())
 }
 
 /// Why no approval is in force for the target now; empty when one is. Checked
@@ -336,6 +381,9 @@ pub(crate) fn standing_approval(
     }
     if directive.is_over_at(now) {
         faults.push(format!("the timebox ended at {}", directive.expires_at));
+    }
+    if !matches!(target, Target::Compensation(..)) {
+        faults.extend(unearned(unit, env, directive, &approval)?);
     }
     Ok(faults)
 }

@@ -24,7 +24,7 @@ use crate::directive::{
     Because, DirectiveEvent, Drafted, Edited, LIFECYCLE, Plain, REVISIONS_MAX, Status, Trigger,
 };
 use crate::history::{self, Happened, Happening};
-use crate::{Approval, Contract, Directive, GateEnv, conflict, validate};
+use crate::{Approval, Contract, Directive, GateEnv, autonomy, choke, conflict, validate};
 use kernel::{ApprovalId, Digest, DirectiveId, EntryId, PrincipalKind, Refusal, Snapshot, Unit};
 use std::sync::Arc;
 
@@ -202,7 +202,9 @@ pub fn complete(unit: &mut Unit<'_>, id: DirectiveId) -> Result<(), Refusal> {
     let digest = directive.digest;
     moved(unit, id, DirectiveEvent::Completed(Plain { digest }))?;
     let what = Happening::DirectiveCompleted;
-    history::happened(unit, Happened::to(what, &directive.contract))
+    history::happened(unit, Happened::to(what, &directive.contract))?;
+    let done = unit.get::<Directive>(id)?;
+    because_of(unit, done.entry, |unit| autonomy::ran(unit, &done))
 }
 
 /// Gives a directive up that has begun.
@@ -212,10 +214,13 @@ pub fn complete(unit: &mut Unit<'_>, id: DirectiveId) -> Result<(), Refusal> {
 pub fn abort(unit: &mut Unit<'_>, id: DirectiveId, reason: &str) -> Result<(), Refusal> {
     bounded("reason", reason)?;
     let directive = unit.get::<Directive>(id)?;
-    let reason = reason.to_owned();
-    moved(unit, id, DirectiveEvent::Aborted(Because { reason }))?;
+    let because = Because {
+        reason: reason.to_owned(),
+    };
+    moved(unit, id, DirectiveEvent::Aborted(because))?;
     let what = Happening::DirectiveAborted;
-    history::happened(unit, Happened::to(what, &directive.contract))
+    history::happened(unit, Happened::to(what, &directive.contract))?;
+    autonomy::setback(unit, id, reason)
 }
 
 /// What the end of a timebox means for a directive.
@@ -243,7 +248,13 @@ pub fn expire(unit: &mut Unit<'_>, id: DirectiveId) -> Result<Expiry, Refusal> {
     }
     void_approval(unit, &directive, "the directive expired")?;
     let reason = format!("its timebox ended at {}", directive.expires_at);
-    moved(unit, id, DirectiveEvent::Expired(Because { reason }))?;
+    let because = Because {
+        reason: reason.clone(),
+    };
+    moved(unit, id, DirectiveEvent::Expired(because))?;
+    if directive.run.is_some() {
+        autonomy::setback(unit, id, &reason)?;
+    }
     Ok(Expiry::Expired)
 }
 
@@ -314,6 +325,7 @@ fn lapsed(
             conditions: &env.rules.conditions,
         }));
     }
+    reasons.extend(choke::unearned(unit, env, directive, &approval)?);
     if !reasons.is_empty() {
         let why = reasons.join("; ");
         void_approval(unit, directive, &why)?;

@@ -7,8 +7,8 @@ use crate::approval::{
 };
 use crate::choke::{self, Target};
 use crate::directive::{Approved, Awaited, DirectiveEvent, LIFECYCLE, Plain, Trigger};
-use crate::{Approval, ChokePoint, Directive, GateEnv, VerdictRecord, conflict};
-use kernel::{ApprovalId, DirectiveId, Refusal, Snapshot, Timestamp, Unit, Verdict, VerdictId};
+use crate::{Approval, ChokePoint, Directive, GateEnv, VerdictRecord, autonomy, conflict};
+use kernel::{ApprovalId, DirectiveId, Refusal, Timestamp, Unit, Verdict, VerdictId};
 use std::collections::BTreeSet;
 
 /// What came of asking for a directive.
@@ -99,14 +99,13 @@ pub(super) fn consult(
         });
     }
     conflict::join(unit, env, id, record.entry)?;
-    let snapshot = unit.find::<Snapshot>(directive.contract.snapshot)?;
     let because = settings::needs_approval(
         &directive.contract,
         env.capabilities,
         &env.rules.approvals,
-        snapshot.as_deref(),
         record.verdict(),
-    );
+        || autonomy::lacking(unit, env, &directive),
+    )?;
     let auto = because.is_empty();
     let approval = unit.ctx().next_id();
     let requested = request(unit, env, &directive, &record, because, approval)?;

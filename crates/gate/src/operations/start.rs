@@ -4,7 +4,7 @@
 use super::{because_of, lapsed, moved, not_over};
 use crate::approval::{self, ApprovalEvent, Spent};
 use crate::directive::{self, DirectiveEvent, LIFECYCLE, Trigger};
-use crate::{Approval, Directive, GateEnv, conflict, kill};
+use crate::{Approval, Directive, GateEnv, autonomy, conflict, kill};
 use kernel::{DirectiveId, Refusal, RunId, Unit};
 use std::collections::BTreeSet;
 
@@ -68,7 +68,8 @@ pub fn start(
         approval: approval_id,
     };
     because_of(unit, entry, |unit| {
-        moved(unit, id, DirectiveEvent::Started(started))
+        moved(unit, id, DirectiveEvent::Started(started))?;
+        autonomy::open(unit, env, &contract.kind)
     })?;
     Ok(Started::Started)
 }

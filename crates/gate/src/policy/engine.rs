@@ -5,7 +5,7 @@
 use super::lexical::{fault_at, scan};
 use super::question::{Builder, Question};
 use super::scope::{Index, Needs};
-use super::{Decision, Fault};
+use super::{Decision, Fault, Written};
 use cedar_policy::{
     ActionConstraint, Authorizer, Effect, Entities, Entity, EntityUid, Policy, PolicyId, PolicySet,
     PrincipalConstraint, ResourceConstraint, Schema, ValidationMode, Validator,
@@ -38,6 +38,8 @@ pub(crate) struct Engine {
     slices: BTreeMap<String, Slice>,
     advising: BTreeSet<String>,
     ids: Vec<String>,
+    /// Where each policy begins: file and line.
+    places: BTreeMap<String, (String, usize)>,
     #[cfg(test)]
     whole: PolicySet,
 }
@@ -70,6 +72,7 @@ impl Engine {
         };
         let validator = Validator::new(parsed_schema);
         let mut policies: BTreeMap<String, Policy> = BTreeMap::new();
+        let mut places = BTreeMap::new();
         for (file, text) in &by_name {
             for (place, policy) in parse_file(file, text, &validator, &mut faults) {
                 let id = policy.id().to_string();
@@ -81,6 +84,8 @@ impl Engine {
                         format!("the id `{id}` stands twice"),
                     ));
                 }
+                let line = fault_at(file, text, place, String::new()).line;
+                places.insert(id.clone(), ((*file).to_owned(), line));
                 policies.insert(id, policy);
             }
         }
@@ -97,10 +102,14 @@ impl Engine {
         };
         let hash = Digest::of_value("writ.policy.v1", &hashed)
             .map_err(|e| vec![whole_file(SCHEMA_FILE, &e.to_string())])?;
-        Ok((Self::slice(of_questions, &policies)?, hash))
+        Ok((Self::slice(of_questions, &policies, places)?, hash))
     }
 
-    fn slice(schema: Schema, policies: &BTreeMap<String, Policy>) -> Result<Self, Vec<Fault>> {
+    fn slice(
+        schema: Schema,
+        policies: &BTreeMap<String, Policy>,
+        places: BTreeMap<String, (String, usize)>,
+    ) -> Result<Self, Vec<Fault>> {
         let fault = |what: String| vec![whole_file(SCHEMA_FILE, &what)];
         let actions = schema.action_entities().map_err(|e| fault(e.to_string()))?;
         let uids: Vec<EntityUid> = schema.actions().cloned().collect();
@@ -140,6 +149,7 @@ impl Engine {
                 .map(|p| p.id().to_string())
                 .collect(),
             ids: policies.keys().cloned().collect(),
+            places,
             #[cfg(test)]
             whole: PolicySet::from_policies(policies.values().cloned())
                 .map_err(|e| fault(e.to_string()))?,
@@ -149,6 +159,15 @@ impl Engine {
     /// The ids of the policies, sorted.
     pub(crate) fn ids(&self) -> &[String] {
         &self.ids
+    }
+
+    /// A policy as it is written.
+    pub(crate) fn written(&self, id: &str) -> Option<Written> {
+        let (file, line) = self.places.get(id)?.clone();
+        let (id, mut groups) = (PolicyId::new(id), self.groups.iter());
+        let policy = groups.find_map(|group| group.policy(&id))?;
+        let text = policy.to_string();
+        Some(Written { file, line, text })
     }
 
     /// Answers a question; whatever cannot be evaluated blocks.

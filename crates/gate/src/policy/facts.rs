@@ -33,6 +33,10 @@ pub struct Facts {
     /// The person who approved the directive, where one did.
     #[serde(default)]
     pub approved_by: Option<kernel::Actor>,
+    /// Whether it changes state without a person, because its type has earned
+    /// it.
+    #[serde(default)]
+    pub autonomous: bool,
     /// The host that would be reached, where there is one.
     #[serde(default)]
     pub destination: Option<String>,
@@ -66,6 +70,7 @@ impl Facts {
             "human_approved",
             self.approved_by.as_ref().is_some_and(human).into(),
         );
+        put("autonomous", self.autonomous.into());
         if let Some(host) = &self.destination {
             put("destination", host.as_str().into());
         }
@@ -74,6 +79,11 @@ impl Facts {
         }
         map
     }
+}
+
+/// Adds what a context of an older record lacks: what nobody could have then.
+pub fn complete(context: &mut Map<String, Value>) {
+    context.entry("autonomous").or_insert_with(|| false.into());
 }
 
 /// An amount as a Cedar decimal, rounded up.

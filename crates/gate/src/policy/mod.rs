@@ -17,7 +17,7 @@ mod agree;
 mod tests;
 
 pub use cases::{Case, Changed, Expected, compare};
-pub use facts::{Facts, HISTORY};
+pub use facts::{Facts, HISTORY, complete};
 pub use lint::{Known, lint};
 
 use crate::contract::{ActionClass, CostClass};
@@ -158,6 +158,17 @@ impl Decision {
     }
 }
 
+/// A policy as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Written {
+    /// The file.
+    pub file: String,
+    /// The line at which it begins, from 1.
+    pub line: usize,
+    /// Its text.
+    pub text: String,
+}
+
 /// A set of policies that was checked and can be asked.
 #[derive(Debug)]
 pub struct PolicySet {
@@ -252,6 +263,12 @@ impl PolicySet {
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
         self.engine.ids().to_vec()
+    }
+
+    /// A policy of the set as it is written.
+    #[must_use]
+    pub fn written(&self, id: &str) -> Option<Written> {
+        self.engine.written(id)
     }
 
     /// Answers a question. The same question to the same set has the same

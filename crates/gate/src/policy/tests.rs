@@ -23,6 +23,7 @@ pub(super) fn facts(cost: &str) -> Facts {
         snapshot_age: Span::from_secs(30),
         confidence: Ratio::from_ppm(900_000),
         justification: None,
+        autonomous: false,
         approved_by: None,
         destination: Some("status.example.com".to_owned()),
         history: None,
@@ -111,7 +112,7 @@ fn everything_of_the_schema_can_be_asked() {
             && context.cost == decimal("1.0") && context.currency == "EUR"
             && context.budget == decimal("100.0") && context.steps == 2
             && context.snapshot_age_seconds == 30 && context.confidence == decimal("0.9")
-            && !context.justified && !context.human_approved
+            && !context.justified && !context.human_approved && !context.autonomous
             && context has destination && context.destination == "status.example.com" };"#;
     let set = load(text).unwrap();
     for kind in PrincipalKind::ALL {

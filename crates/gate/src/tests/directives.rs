@@ -1,6 +1,6 @@
 //! The directive from draft to end, beside its lifecycle table.
 
-use super::world::{World, agent, engine, money, person, rules, source};
+use super::world::{World, agent, engine, money, person};
 use crate::directive::{Directive, Status};
 use crate::operations::{self, Expiry, Proposed, Started};
 use crate::{ActionClass, Approval, Contract, VerdictRecord};
@@ -357,31 +357,18 @@ fn who_must_agree() {
     check("thing.mend", ExternalHumanTouch, &["look"], true);
     // The module's class counts where it is stronger than the contract's.
     check("thing.mend", InternalNonDestructive, &["mend"], true);
-    check("thing.mend_alone", InternalNonDestructive, &["mend"], false);
-    check(
-        "thing.mend_alone",
-        InternalMutation,
-        &["look", "mend"],
-        false,
-    );
-    check("thing.mend_alone", InternalNonDestructive, &["tell"], true);
+    // Nothing changes state alone before it has earned it (`autonomy`).
+    check("thing.mend_alone", InternalNonDestructive, &["mend"], true);
+    check("thing.mend_alone", InternalNonDestructive, &["look"], false);
     check("thing.mend_alone", ExternalHumanTouch, &["look"], true);
 }
 
 #[test]
-fn autonomy_takes_confidence_and_modules_may_insist() {
+fn a_module_may_insist_on_a_person() {
     let mut world = World::new();
     let issuer = agent("scout");
-    let mut contract = world.contract(&issuer, &["mend"]);
-    contract.kind = "thing.mend_alone".to_owned();
-    let mut stricter = source();
-    stricter["approvals"]["autonomous"]["thing.mend_alone"]["confidence_min"] = json!(0.900001);
-    world.rules = rules(stricter, super::world::POLICY);
-    let id = world.draft(&issuer, contract.clone());
-    assert!(matches!(world.propose(id), Proposed::Waiting { .. }));
-
-    let mut world = World::new();
-    world.modules.get_mut("mend").unwrap().requires_approval = true;
+    world.modules.get_mut("look").unwrap().requires_approval = true;
+    let contract = world.contract(&issuer, &["look"]);
     let id = world.draft(&issuer, contract);
     assert!(matches!(world.propose(id), Proposed::Waiting { .. }));
 }

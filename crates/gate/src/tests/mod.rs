@@ -2,10 +2,12 @@
 
 mod admission;
 mod approvals;
+mod autonomy;
 mod bulk;
 mod conflicts;
 mod delegations;
 mod directives;
+mod explain;
 mod history;
 mod interleavings;
 mod kill;

@@ -143,6 +143,10 @@ pub(crate) fn modules() -> Capabilities {
                 requires_approval: false,
                 writes_outside,
                 reversible,
+                traits: crate::TraitsOf::new(move |input| crate::Traits {
+                    idempotent: !input.contains_key("once"),
+                    reversible,
+                }),
             };
             (name.to_owned(), capability)
         },
@@ -384,6 +388,7 @@ impl World {
             Fold::of::<crate::SigningKey>(),
             Fold::of::<crate::Delegations>(),
             Fold::of::<KillSwitch>(),
+            Fold::of::<crate::Autonomy>(),
             Fold::of::<PermitRecord>(),
             Fold::of::<VerdictRecord>(),
             Fold::of::<Reservation>(),

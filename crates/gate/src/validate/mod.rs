@@ -83,8 +83,7 @@ pub struct Finding {
     pub reason: String,
     /// What decided it: fields, ages, limits, evidence.
     pub inputs: Value,
-    /// Where it is written what to do: of the four, a slug below the
-    /// documentation's root.
+    /// Where it is written what to do, where the pack says so.
     pub runbook: Option<String>,
 }
 
@@ -133,7 +132,7 @@ fn report(validator: Validator, verdict: Verdict, reason: String, inputs: Value)
         verdict,
         reason,
         inputs,
-        runbook: Some(format!("runbooks/gate/{validator}")),
+        runbook: None,
     }
 }
 

@@ -178,8 +178,7 @@ fn check(validator: Validator, bend: impl Fn(&mut World), verdict: Verdict, reas
             false => Allow,
         };
         assert_eq!(finding.verdict, wanted, "{finding:?}");
-        let runbook = finding.runbook.as_deref();
-        assert!(runbook.is_some_and(|r| r.ends_with(&finding.validator)));
+        assert_eq!(finding.runbook, None, "writ's own, found by name");
     }
     let found = findings
         .iter()

@@ -2,6 +2,7 @@
 //! everything else, and either the whole pack stands or all of its faults are
 //! told, each with file and line.
 
+mod budgets;
 mod cross;
 mod read;
 mod sensing;
@@ -134,12 +135,7 @@ fn rules(
         let path = refusal.message.clone();
         faults.push(document.places.fault_at(&[], &path, refusal));
     }
-    if let Some(document) = &parts.budgets
-        && let Err(refusal) = document.value.check()
-    {
-        let path = refusal.message.clone();
-        faults.push(document.places.fault_at(&[], &path, refusal));
-    }
+    let book = budgets::book(parts, faults);
     if let Some(document) = &parts.approvals {
         for message in document.value.faults() {
             let own = message.strip_prefix("approvals.").unwrap_or(&message);
@@ -177,7 +173,7 @@ fn rules(
     }
     let source = RulesSource {
         validators: parts.validators.as_ref()?.value.clone(),
-        budgets: parts.budgets.as_ref()?.value.clone(),
+        budgets: book?.value.clone(),
         approvals: parts.approvals.as_ref()?.value.clone(),
         kill_switch: parts
             .kill_switch

@@ -58,6 +58,7 @@ fn capabilities(pack: &Pack) -> Capabilities {
         requires_approval: false,
         writes_outside: true,
         reversible: true,
+        traits: gate::TraitsOf::default(),
     };
     names.map(|name| (name.clone(), capability(name))).collect()
 }

@@ -244,6 +244,32 @@ fn reading() -> Vec<Route> {
             load::kill,
         )
         .lane(Lane::Urgent),
+        page(
+            "/verdicts/{id}",
+            own(Permission::DirectiveRead),
+            "a verdict explained",
+            load::verdict,
+        )
+        .lane(Lane::Urgent),
+        page(
+            "/runbooks/{name}",
+            Guard::SignedIn,
+            "a runbook",
+            load::runbook,
+        )
+        .lane(Lane::Urgent),
+        page(
+            "/policies",
+            own(Permission::PackRead),
+            "what is enforced, and what the shadow would have said",
+            load::policies_in_force,
+        ),
+        page(
+            "/autonomy",
+            own(Permission::DirectiveRead),
+            "how far each type of directive has come",
+            load::autonomy,
+        ),
         page("/ledger", ledger, "entries", load::ledger).parameters(&ENTRIES),
         page("/ledger/verify", prove, "verify the ledger", load::verify).lane(Lane::Slow),
         page("/ledger/replay", prove, "replay the ledger", load::replay).lane(Lane::Slow),
@@ -387,6 +413,30 @@ fn deciding() -> Vec<Route> {
             own(Permission::KillRelease),
             "release the kill switch",
             forms::confirm_release,
+        ),
+        form(
+            "/policies/promote",
+            own(Permission::PackLoad),
+            "enforce the set of policies that is in shadow",
+            forms::promote,
+        ),
+        form(
+            "/policies/withdraw",
+            own(Permission::PackLoad),
+            "ask a set of policies no more",
+            forms::withdraw_set,
+        ),
+        form(
+            "/autonomy/grant",
+            own(Permission::AutonomyGrant),
+            "sign a type of directive off",
+            forms::grant,
+        ),
+        form(
+            "/autonomy/withdraw",
+            own(Permission::AutonomyWithdraw),
+            "take a sign-off back",
+            forms::withdraw,
         ),
     ]
 }

@@ -126,7 +126,23 @@ pub(super) fn rows() -> Vec<Route> {
             .parameters(&FILTERS)
             .gives(Gives::Page),
         Route::get("/v1/verdicts/{id}", read, "one verdict", verdicts::get).gives(Gives::Resource),
+        Route::get(
+            "/v1/verdicts/{id}/explain",
+            read,
+            "who asked for what, what decided, and what would have to change",
+            explain,
+        )
+        .lane(Lane::Urgent),
     ]
+}
+
+async fn explain(
+    State(app): State<App>,
+    Place(id): Place<String>,
+    caller: Caller,
+) -> Answer<Json<Value>> {
+    let (_, explanation) = crate::explain::explanation(&app, &caller, &id).await?;
+    Ok(Json(json!({"explanation": explanation})))
 }
 
 mod stored {

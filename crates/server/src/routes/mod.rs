@@ -5,6 +5,7 @@ pub mod table;
 
 mod approvals;
 mod archive;
+mod autonomy;
 mod budgets;
 pub(crate) mod bulk;
 mod checkpoints;
@@ -50,6 +51,7 @@ pub fn rows() -> Vec<Route> {
         runs::rows(),
         budgets::rows(),
         kill::rows(),
+        autonomy::rows(),
         ledger::rows(),
         checkpoints::rows(),
         tiles::rows(),

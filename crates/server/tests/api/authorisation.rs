@@ -30,6 +30,8 @@ fn holders(permission: Permission) -> &'static [Role] {
         IncidentManage | DirectiveControl | KillEngage => &[Admin, Operator],
         DirectivePropose | SessionWrite | BudgetSpend => &[Admin, Operator, Agent],
         ApprovalDecide | SigningKeyRegister => &[Admin, Operator, Approver],
+        AutonomyGrant => &[Admin],
+        AutonomyWithdraw => &[Admin, Operator, Approver],
         TenantCreate => &[],
     }
 }

@@ -15,6 +15,7 @@ mod control_loop;
 mod deciding;
 mod erasure;
 mod events;
+mod explain;
 mod export;
 mod history;
 mod openapi;

@@ -30,6 +30,36 @@ pub(crate) enum Pack {
 }
 
 #[derive(Subcommand, Debug)]
+pub(crate) enum Autonomy {
+    /// How far each type of directive on the ladder has come
+    List,
+    /// What the ledger proves of one type
+    Show {
+        /// The type of directive
+        #[arg(value_name = "TYPE")]
+        kind: String,
+    },
+    /// Sign a type off: its directives may run without a person
+    Grant {
+        /// The type of directive
+        #[arg(value_name = "TYPE")]
+        kind: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Take a sign-off back
+    Withdraw {
+        /// The type of directive
+        #[arg(value_name = "TYPE")]
+        kind: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Subcommand, Debug)]
 pub(crate) enum Budget {
     /// When each budget will be used up if it is spent from as it was lately
     Forecast,

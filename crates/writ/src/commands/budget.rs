@@ -15,8 +15,8 @@ pub(crate) async fn run(client: &Client, output: Json, command: Budget) -> Resul
             let columns = [
                 ("counter", "counter"),
                 ("used", "used"),
-                ("hard", "hard cap"),
-                ("forecast.breach", "used up in the hour of"),
+                ("hard cap", "hard"),
+                ("used up in the hour of", "forecast.breach"),
             ];
             return listed(client, output, "/v1/budgets/forecast", &columns).await;
         }

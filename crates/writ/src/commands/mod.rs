@@ -3,6 +3,7 @@
 
 pub(crate) mod approval;
 pub(crate) mod archive;
+pub(crate) mod autonomy;
 pub(crate) mod backup;
 pub(crate) mod budget;
 pub(crate) mod bulk;
@@ -10,6 +11,7 @@ pub(crate) mod bundle;
 pub(crate) mod decide;
 pub(crate) mod directive;
 pub(crate) mod edit;
+pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod identity;
 pub(crate) mod input;

@@ -214,6 +214,22 @@ impl Browser {
         done.expect("the keyboard works");
     }
 
+    /// Presses the tabulator until something that this selects has the focus.
+    #[allow(dead_code, reason = "not every test binary goes by keyboard")]
+    pub(crate) async fn tab_to(&self, css: &str) {
+        let script = format!("return document.activeElement.matches(\"{css}\")");
+        for _ in 0..200 {
+            if self.ask(&script).await == true {
+                return;
+            }
+            self.press("\u{e004}").await;
+        }
+        panic!(
+            "the keyboard never comes to `{css}` at {}",
+            self.path().await
+        );
+    }
+
     /// Waits until the page follows the ledger: its script runs by then.
     pub(crate) async fn follows(&self) {
         self.says("#live-word", "live").await;

@@ -10,6 +10,7 @@ mod passkeys;
 mod world;
 
 use driver::{Browser, Scripts};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use world::World;
 
@@ -137,6 +138,9 @@ async fn every_page_is_clean_on_a_desk_and_on_a_phone() {
         "/signals",
         "/packs",
         "/principals",
+        "/policies",
+        "/autonomy",
+        "/runbooks/policy",
     ];
     for path in pages {
         for (width, height) in [(1440, 900), (390, 844)] {
@@ -191,6 +195,68 @@ async fn the_keyboard_is_enough() {
     browser.wait("form.approve button:focus").await;
     browser.press(ENTER).await;
     browser.says("#directive-status", "complete").await;
+    browser.is_clean().await;
+    browser.end().await;
+}
+
+/// What the gate decides by and what it decided, on a phone with the keyboard
+/// alone: a block is explained as far as its runbook, and a set of policies
+/// that ran in shadow is enforced.
+#[tokio::test]
+async fn the_gate_is_explained_and_changed_by_keyboard_on_a_phone() {
+    const ENTER: &str = "\u{e007}";
+    const TAB: &str = "\u{e004}";
+    let world = World::with_an_incident().await;
+    let text = "@id(\"no-restarts\") forbid (principal, action, resource) \
+                when { resource.directive_type == \"service.restart\" };";
+    let files = json!({"files": {"restarts.cedar": text}});
+    world.post("/v1/policy/shadow", &world.token, &files).await;
+    let found = world.get("/v1/directives").await;
+    let mut contract = found["items"][0]["state"]["contract"].clone();
+    let people = world.get("/v1/principals").await;
+    let me = people["items"][0]["id"].as_str().expect("an admin");
+    contract["issued_by"] = json!(format!("human:{me}"));
+    contract["budget"] = json!("30 EUR");
+    let asked = world
+        .post(
+            "/v1/directives",
+            &world.token,
+            &json!({"contract": contract}),
+        )
+        .await;
+    assert_eq!(asked["outcome"]["result"], "blocked", "{asked}");
+
+    let browser = Browser::start(&world.url, Scripts::On).await;
+    browser.viewport(390, 844).await;
+    browser.sign_in(&world.token).await;
+    let directive = asked["directive"].as_str().expect("an id");
+    browser.go(&format!("/directives/{directive}")).await;
+    browser.follows().await;
+    browser.tab_to("a[href^='/verdicts/']").await;
+    browser.press(ENTER).await;
+    browser
+        .says("#change", "at most 25.0000 (it was 30.0000)")
+        .await;
+    browser.says("#rules", "budget-ceiling").await;
+    browser.is_clean().await;
+    browser.tab_to("a[href='/runbooks/policy']").await;
+    browser.press(ENTER).await;
+    browser.says("h1", "Blocked by policy").await;
+    browser.is_clean().await;
+
+    browser.follows().await;
+    browser.press("ge").await;
+    browser.says("#shadow", "agreed").await;
+    browser.tab_to("textarea[id^='promote-']").await;
+    browser
+        .press(&format!("tried for a week{TAB}{ENTER}"))
+        .await;
+    browser.says(".flash", "Enforced and recorded").await;
+    browser.says("#policies", "no-restarts").await;
+    browser.is_clean().await;
+    browser.follows().await;
+    browser.press("gy").await;
+    browser.says("main", "0 of 50 approved runs").await;
     browser.is_clean().await;
     browser.end().await;
 }

@@ -2,12 +2,16 @@
 //! session's token, runs one command, and leads back to a page that can be
 //! loaded again.
 
+mod autonomy;
 pub(super) mod delegations;
 pub(super) mod edit;
 mod kill;
+mod policies;
 pub(super) mod signing_keys;
 
+pub(super) use autonomy::{grant, withdraw};
 pub(super) use kill::{confirm_release, drill, engage, request_release};
+pub(super) use policies::{promote, withdraw_set};
 
 use super::view::{Flash, Theme, text};
 use super::visit::{THEME_COOKIE, away};

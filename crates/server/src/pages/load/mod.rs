@@ -3,6 +3,7 @@
 
 mod common;
 
+mod autonomy;
 mod budgets;
 mod bulk;
 mod checkpoint;
@@ -10,6 +11,7 @@ mod delegations;
 mod difference;
 mod directive;
 mod evidence;
+mod explain;
 mod incident;
 mod kill;
 mod ledger;
@@ -18,16 +20,19 @@ mod login;
 mod overview;
 mod packs;
 mod people;
+mod policies;
 mod run;
 mod signing_keys;
 mod why;
 
+pub(super) use autonomy::autonomy;
 pub(super) use budgets::budgets;
 pub(super) use bulk::{bulk, decide as decide_in_bulk};
 pub(super) use delegations::delegations;
 pub(super) use difference::difference;
 pub(super) use directive::directive;
 pub(super) use evidence::{evidence, snapshot};
+pub(super) use explain::{runbook, verdict};
 pub(super) use incident::incident;
 pub(super) use kill::kill;
 pub(super) use ledger::{entry, ledger, replay, verify};
@@ -36,6 +41,7 @@ pub(super) use login::login;
 pub(super) use overview::overview;
 pub(super) use packs::packs;
 pub(super) use people::principals;
+pub(super) use policies::policies_in_force;
 pub(super) use run::run;
 pub(super) use signing_keys::signing_keys;
 pub(super) use why::why;

@@ -132,7 +132,7 @@ pub fn verdict_panel(now: Timestamp, view: &VerdictView) -> Markup {
                 }),
                 ("Policy set", html! { a href="/packs" { (part::id_text(&view.policy)) } }),
                 ("All rules", part::id_text(&view.rules)),
-                ("Verdict", part::id_link(&view.id)),
+                ("Explained", part::id_link(&view.id)),
             ]))
         }
     }

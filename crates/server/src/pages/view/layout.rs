@@ -26,6 +26,10 @@ pub enum Section {
     Budgets,
     /// The kill switch.
     Kill,
+    /// Earned autonomy.
+    Autonomy,
+    /// Policies.
+    Policies,
     /// The ledger.
     Ledger,
     /// The pack in force.
@@ -37,7 +41,7 @@ pub enum Section {
 }
 
 /// Section, address, name, and the key that goes there after `g`.
-const NAVIGATION: [(Section, &str, &str, &str); 12] = [
+const NAVIGATION: [(Section, &str, &str, &str); 14] = [
     (Section::Overview, "/", "Overview", "o"),
     (Section::Approvals, "/approvals", "Approvals", "a"),
     (Section::Incidents, "/incidents", "Incidents", "i"),
@@ -46,6 +50,8 @@ const NAVIGATION: [(Section, &str, &str, &str); 12] = [
     (Section::Kill, "/kill", "Kill switch", "k"),
     (Section::Ledger, "/ledger", "Ledger", "l"),
     (Section::Budgets, "/budgets", "Budgets", "b"),
+    (Section::Autonomy, "/autonomy", "Autonomy", "y"),
+    (Section::Policies, "/policies", "Policies", "e"),
     (Section::Candidates, "/candidates", "Candidates", "c"),
     (Section::Signals, "/signals", "Signals", "s"),
     (Section::Packs, "/packs", "Pack", "p"),
@@ -117,6 +123,14 @@ kernel::names! {
         Released = "released",
         /// A kill switch was tried.
         Drilled = "drilled",
+        /// A set of policies is enforced.
+        Promoted = "promoted",
+        /// A set of policies was withdrawn.
+        SetWithdrawn = "set_withdrawn",
+        /// A type of directive was signed off.
+        SignedOff = "signed_off",
+        /// A sign-off was taken back.
+        SignOffTaken = "sign_off_taken",
     }
 }
 
@@ -146,6 +160,12 @@ impl Flash {
             Self::ReleaseAsked => "Release asked for. A second person must confirm it.",
             Self::Released => "The kill switch is released.",
             Self::Drilled => "The drill is recorded.",
+            Self::Promoted => {
+                "Enforced and recorded. Pending approvals under the former rules are void."
+            }
+            Self::SetWithdrawn => "Withdrawn and recorded. It is asked no more.",
+            Self::SignedOff => "Signed off and recorded. Its directives may run without a person.",
+            Self::SignOffTaken => "Taken back and recorded. A person approves every run.",
         }
     }
 }

@@ -105,7 +105,8 @@ pub fn page_of(id: &str) -> Option<String> {
         "evd" => "/evidence/",
         "snp" => "/snapshots/",
         "ent" => "/ledger/",
-        "sig" | "det" | "cnd" | "apr" | "prm" | "rsv" | "vrd" | "bun" => "/why/",
+        "vrd" => "/verdicts/",
+        "sig" | "det" | "cnd" | "apr" | "prm" | "rsv" | "bun" => "/why/",
         _ => return None,
     };
     plain.then(|| format!("{base}{id}"))

@@ -1,5 +1,7 @@
 //! What comes from outside stays text, on every page that shows it.
 
+mod gate;
+
 use super::approvals::{ApprovalRow, ApprovalsView, FilterView, approvals_page};
 use super::budgets::{BudgetRow, BudgetsView, CounterRow, budgets_page};
 use super::bulk::{BulkResult, BulkRow, BulkView, bulk_page};
@@ -652,6 +654,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
         entries: Some(vec![entry_row()]),
     };
     let budgets = BudgetsView {
+        burns: vec![gate::burn()],
         counters: vec![counter()],
         declared: vec![BudgetRow {
             name: h(),
@@ -722,7 +725,8 @@ fn pages() -> Vec<(&'static str, Markup)> {
         what: hs(),
     };
     let differs = ProofView::Differs { differences: hs() };
-    vec![
+    let mut pages = gate::pages();
+    pages.extend([
         ("overview", overview_page(&f, &overview)),
         ("approvals", approvals_page(&f, &approvals)),
         ("incidents", incidents_page(&f, &listing(incident_row()))),
@@ -757,7 +761,8 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("signing keys", signing_keys_page(&f, &signing_keys())),
         ("error", error_page(&f, &problem)),
         ("login", login_page(&f, &login)),
-    ]
+    ]);
+    pages
 }
 
 #[test]
