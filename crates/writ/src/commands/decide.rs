@@ -91,6 +91,7 @@ fn agreed(bound: &Bound, directive: &str, given: Option<String>) -> Result<Strin
     reason = "a question to the person at the terminal"
 )]
 async fn seen(client: &Client, waiting: &Value, directive: &str) -> Result<String, Failure> {
+    at_terminal(&otherwise(directive))?;
     let shown = client
         .get(&format!("/v1/directives/{}", escaped(directive)))
         .await?;
@@ -107,15 +108,21 @@ fn otherwise(directive: &str) -> String {
     format!("`writ show {directive}`, then give --digest")
 }
 
+/// Refuses where nobody can be asked; `otherwise` is what to do there.
+fn at_terminal(otherwise: &str) -> Result<(), Failure> {
+    if std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    Err(Failure::usage("approving needs the digest of what you saw").hint(otherwise))
+}
+
 /// Asks the person at the terminal; `otherwise` is the hint where there is none.
 #[allow(
     clippy::print_stderr,
     reason = "a question to the person at the terminal"
 )]
 pub(super) fn ask(what: &str, otherwise: &str) -> Result<(), Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage("approving needs the digest of what you saw").hint(otherwise));
-    }
+    at_terminal(otherwise)?;
     eprint!("{what}? type yes: ");
     let mut answer = String::new();
     std::io::stderr()
