@@ -123,9 +123,15 @@ impl Force {
 
     /// What is in force for the tenant that was founded first: ids rise with
     /// time.
-    pub(crate) fn first(&self) -> Option<Arc<InForce>> {
+    pub(crate) fn first(&self) -> Option<(TenantId, Arc<InForce>)> {
         let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
-        packs.values().next().cloned()
+        let first = packs.first_key_value();
+        first.map(|(tenant, in_force)| (*tenant, in_force.clone()))
+    }
+
+    /// Where this node keeps data.
+    pub(crate) fn stores(&self) -> &[residency::Store] {
+        &self.stores
     }
 
     pub(crate) fn of(&self, tenant: TenantId) -> Result<Arc<InForce>, Refusal> {
@@ -285,7 +291,8 @@ impl Control {
         let (sets, version) = policies::recorded(store, tenant).await?;
         policies::compose(store, tenant, &sets, &mut pack).await?;
         pack.kept_in(&self.force().stores)?;
-        crate::residency::stores_fit(&pack.rules, ctx.now)?;
+        let whose = format!("tenant `{tenant}`, pack `{}`", pack.manifest.name);
+        crate::residency::stores_fit(&pack, &whose, ctx.now)?;
         let budgets = pack.rules.budgets.clone();
         let facts = pack.rules.history.clone();
         let work = move |unit: &mut Unit<'_>| {

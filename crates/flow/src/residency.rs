@@ -2,12 +2,14 @@
 //! is attested, and how calls and money were spread over regions. Reads alone.
 
 use crate::control::Control;
+use crate::force::checked;
 use gate::Rules;
 use gate::budget::{Reservation, ReservationEvent};
 use gate::residency::{self, Line, Reached, Regions};
 use kernel::{Aggregate, Event as _, Money, Ratio, Refusal, TenantId, Timestamp};
 use ledger::Store;
 use ledger::query::{EntryQuery, Order};
+use pack::{Files, Pack};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -334,27 +336,51 @@ impl Control {
     /// the gate.
     ///
     /// # Errors
-    /// `unavailable`, naming every store that is at fault.
+    /// `unavailable`, naming every store that is at fault and the rule.
     pub fn may_keep_data(&self) -> Result<(), Refusal> {
-        let Some(in_force) = self.force().first() else {
-            return Ok(());
+        match self.force().first() {
+            Some((tenant, in_force)) => {
+                let whose = format!("tenant `{tenant}`, pack `{}`", in_force.pack.manifest.name);
+                stores_fit(&in_force.pack, &whose, self.now())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses while this node keeps data where it may not be: by the pack of
+    /// the first tenant, or, where none is in force yet, by this one, which is
+    /// about to be.
+    ///
+    /// # Errors
+    /// As [`Control::may_keep_data`], and every fault of the pack.
+    pub fn may_begin(&self, with: Option<&Files>) -> Result<(), Refusal> {
+        let Some(files) = with.filter(|_| self.force().first().is_none()) else {
+            return self.may_keep_data();
         };
-        stores_fit(&in_force.pack.rules, self.now())
+        let mut pack = checked(files)?;
+        pack.kept_in(self.force().stores())?;
+        let whose = format!("pack `{}`", pack.manifest.name);
+        stores_fit(&pack, &whose, self.now())
     }
 }
 
-/// Refuses when this node's stores are not where data may be.
+/// Refuses when this node's stores are not where data of this pack may be.
 ///
 /// # Errors
-/// `unavailable`, naming every store that is at fault.
-pub fn stores_fit(rules: &Rules, at: Timestamp) -> Result<(), Refusal> {
-    let Some(settings) = &rules.residency else {
-        return Ok(());
-    };
-    let faults = residency::faults_of_stores(settings, &rules.stores, at);
+/// `unavailable`, naming every store that is at fault and the rule.
+pub(crate) fn stores_fit(pack: &Pack, whose: &str, at: Timestamp) -> Result<(), Refusal> {
+    let faults: Vec<String> = pack
+        .check_stores(at)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     match faults.is_empty() {
         true => Ok(()),
-        false => Err(Refusal::unavailable(faults.join("; ")).hint(format!(
+        false => Err(Refusal::unavailable(format!(
+            "this node may not keep data where it is started ({whose}): {}",
+            faults.join("; ")
+        ))
+        .hint(format!(
             "start writ on stores in an allowed region, or load a pack whose `{}` names and \
              attests them",
             residency::FILE

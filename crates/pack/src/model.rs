@@ -6,8 +6,9 @@ use crate::manifest::Manifest;
 use crate::runbook::Runbook;
 use crate::templates::Template;
 use crate::testing::Case;
+use crate::yaml::Places;
 use gate::{Capabilities, Rules, residency};
-use kernel::{Digest, Refusal, Subject};
+use kernel::{Digest, Refusal, Subject, Timestamp};
 use sense::Definitions;
 use sense::catalog::Catalog;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,8 @@ pub struct Pack {
     pub fixtures: BTreeMap<String, Vec<u8>>,
     /// Where runbooks and templates name modules.
     pub(crate) modules: Vec<ModuleUse>,
+    /// Where the rules of the register of residency stand.
+    pub(crate) register: Option<Places>,
 }
 
 /// A place where a runbook or a template names a module.
@@ -137,6 +140,25 @@ impl Pack {
             .ok_or_else(|| Refusal::integrity("the rules of the pack are in use already"))?;
         rules.stores = stores.to_vec();
         Ok(())
+    }
+
+    /// Why this pack's data may not be kept in the stores of this node, each with
+    /// the place of the rule; empty when it may.
+    #[must_use]
+    pub fn check_stores(&self, at: Timestamp) -> Vec<Fault> {
+        let Some(settings) = &self.rules.residency else {
+            return Vec::new();
+        };
+        let found = residency::faults_of_stores(settings, &self.rules.stores, at).into_iter();
+        found
+            .map(|residency::StoreFault { rule, said }| {
+                let refusal = Refusal::unavailable(said);
+                match &self.register {
+                    Some(places) => places.fault(&rule, refusal),
+                    None => Fault::of_file(residency::FILE, refusal),
+                }
+            })
+            .collect()
     }
 
     /// Destinations that steps may reach and that nobody says a region of. Packs

@@ -76,6 +76,7 @@ fn point(location: &Location) -> (u64, u64) {
 }
 
 /// Where the values of a file stand.
+#[derive(Clone, Debug)]
 pub(crate) struct Places {
     file: String,
     root: Spanned<Node>,
@@ -154,6 +155,7 @@ impl Places {
 const SEPARATORS: [char; 6] = ['.', '[', ']', '/', ':', ' '];
 
 /// The shape of a file; of its values only the texts.
+#[derive(Clone, Debug)]
 enum Node {
     Leaf(Option<String>),
     List(Vec<Spanned<Node>>),

@@ -13,7 +13,7 @@ pub(crate) use deciding::{Approval, Approve, Bulk, Delegation, Edit, Reject, Sou
 pub(crate) use directive::{Directive, Draft};
 pub(crate) use nouns::{Autonomy, Budget, Key, Pack, Principal, Session, Tenant};
 pub(crate) use policy::Policy;
-pub(crate) use residency::{CheckResidency, Residency};
+pub(crate) use residency::{CheckResidency, NodeStores, Residency};
 pub(crate) use signing::{Checkpoints, ExportBundle, LogKey, Prove, Verify, VerifyBundle, Witness};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

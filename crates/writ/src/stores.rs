@@ -1,7 +1,7 @@
 //! Where this node keeps data, from the command line to what a pack's register
 //! is asked about.
 
-use crate::cli::{ArchiveAt, Checkpoints, Place};
+use crate::cli::{ArchiveAt, Checkpoints, NodeStores, Place};
 use crate::failure::Failure;
 use gate::residency::{LOCAL, Store, StoreRole};
 use std::net::IpAddr;
@@ -44,6 +44,17 @@ pub(crate) fn of_node(
     stores.sort();
     stores.dedup();
     Ok(stores)
+}
+
+impl NodeStores {
+    /// The stores of a node that is started with these.
+    ///
+    /// # Errors
+    /// When an address has no host that can be told.
+    pub(crate) fn stores(&self) -> Result<Vec<Store>, Failure> {
+        let cache = self.cache.as_deref();
+        of_node(&self.place, cache, &self.checkpoints, &self.archive)
+    }
 }
 
 fn at(role: StoreRole, host: &str) -> Store {

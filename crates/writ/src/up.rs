@@ -1,7 +1,7 @@
 //! `writ up`: opens the store, wires the parts together, serves until it is
 //! told to stop.
 
-use crate::cli::{ArchiveAt, Checkpoints, Place, Up};
+use crate::cli::{ArchiveAt, Checkpoints, NodeStores, Place, Up};
 use crate::failure::Failure;
 use crate::packs;
 use crate::place;
@@ -161,6 +161,8 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
         Some(_) => control.with_archive(place::archive(&up.archive)?),
         None => control,
     });
+    // Before anything is recorded where it may not be.
+    control.may_begin(pack.as_ref()).map_err(elsewhere)?;
     let first = control.first_start().await?;
     let tenant = match &first {
         Some(new) => new.tenant,
@@ -171,10 +173,6 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
     {
         let ctx = control.system_ctx(tenant, "setup");
         control.load_pack(ctx, None, files).await?;
-    }
-    if let Err(refusal) = control.may_keep_data() {
-        // It serves, so that a pack can be loaded, and is not ready.
-        tracing::error!(error = %refusal, "no step starts, and this node is not ready");
     }
     let interrupted = control.recover().await?;
     if interrupted > 0 {
@@ -260,19 +258,40 @@ async fn open(
     Ok(Control::open_on(ledger, ports, modules, stores).await?)
 }
 
+/// A node does not start on stores where data may not be; how it is mended.
+fn elsewhere(refusal: kernel::Refusal) -> Failure {
+    Failure::from(refusal).hint(format!(
+        "start writ on stores in an allowed region, or name and attest these in the pack's `{}` \
+         and load it without a server: `writ residency repair PACK` with the options of `writ up`",
+        gate::residency::FILE
+    ))
+}
+
+/// `writ residency repair`: loads a pack for the home tenant without serving,
+/// for whoever owns the data directory or the database and whose node does not
+/// start on its stores. Recorded like any other load, and refused like one
+/// while the stores do not fit. A server on the data directory must be stopped.
+pub(crate) async fn repair(named: &str, node: &NodeStores) -> Result<flow::force::Loaded, Failure> {
+    let files = pack_files(named)?;
+    has_ledger(&node.place)?;
+    let places = Places::of(&node.place)?;
+    let http = HttpSettings::default();
+    let cache = cache(node.cache.as_deref())?;
+    let stores = node.stores()?;
+    let control = open(&node.place, &places, &http, cache, stores).await?;
+    let ctx = control.system_ctx(home(&control).await?, "recovery");
+    let loaded = control.load_pack(ctx, None, files).await?;
+    control.ledger().store().flush().await?;
+    Ok(loaded)
+}
+
 /// `writ admin-token`: issues a new key to an admin of the home tenant, for
 /// whoever owns the data directory or the database and has lost every token.
 /// Recorded like any other key. A server on the data directory must be stopped;
 /// one on the database need not be.
 #[allow(clippy::print_stdout, reason = "the token is what the command is for")]
 pub(crate) async fn admin_token(place: &Place) -> Result<(), Failure> {
-    let data = &place.data;
-    if place.database.is_none() && !data.join(store::sqlite::FILE_NAME).exists() {
-        return Err(
-            Failure::failed(format!("there is no ledger in `{}`", data.display()))
-                .hint("give the directory, or the database, that `writ up` uses"),
-        );
-    }
+    has_ledger(place)?;
     let places = Places::of(place)?;
     let http = HttpSettings::default();
     let control = open(place, &places, &http, cache(None)?, Vec::new()).await?;
@@ -284,6 +303,17 @@ pub(crate) async fn admin_token(place: &Place) -> Result<(), Failure> {
     control.ledger().store().flush().await?;
     println!("{token}");
     Ok(())
+}
+
+fn has_ledger(place: &Place) -> Result<(), Failure> {
+    let data = &place.data;
+    match place.database.is_some() || data.join(store::sqlite::FILE_NAME).exists() {
+        true => Ok(()),
+        false => Err(
+            Failure::failed(format!("there is no ledger in `{}`", data.display()))
+                .hint("give the directory, or the database, that `writ up` uses"),
+        ),
+    }
 }
 
 /// Environment variables that sources, or modules, may name as secrets.

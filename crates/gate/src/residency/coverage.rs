@@ -42,7 +42,10 @@ pub fn coverage(rules: &Rules, at: Timestamp) -> Vec<Line> {
             region: Some(endpoint.region.clone()),
             by: endpoint.attestation.as_ref().map(|a| a.by.clone()),
             until: endpoint.attestation.as_ref().and_then(|a| a.until),
-            faults: faults(settings, &target, endpoint, &none, at),
+            faults: faults(settings, &target, endpoint, &none, at)
+                .into_iter()
+                .map(|fault| fault.said)
+                .collect(),
             endpoint: named(&target),
         };
         lines.insert(line.endpoint.clone(), line);

@@ -5,6 +5,7 @@ use super::{Endpoint, FILE, Reached, Settings, Store, Target};
 use crate::contract::Step;
 use crate::validate::{self, Destination};
 use crate::{Capabilities, Rules};
+use kernel::names::Name as _;
 use kernel::{Timestamp, Verdict};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -124,14 +125,38 @@ pub(crate) fn provider(settings: Option<&Settings>, name: &str, at: Timestamp) -
     }
 }
 
+/// Why data may not be kept in a store of this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreFault {
+    /// The path of the rule in the register.
+    pub rule: Vec<String>,
+    /// Why, naming the store.
+    pub said: String,
+}
+
 /// What is wrong with the places of these stores; empty when nothing is.
 #[must_use]
-pub fn faults_of_stores(settings: &Settings, stores: &[Store], at: Timestamp) -> Vec<String> {
+pub fn faults_of_stores(settings: &Settings, stores: &[Store], at: Timestamp) -> Vec<StoreFault> {
     let none = BTreeSet::new();
-    let targets = stores.iter().cloned().map(Target::Store);
-    targets
-        .flat_map(|target| judge(settings, &target, &none, at))
-        .collect()
+    let mut all = Vec::new();
+    for store in stores {
+        let target = Target::Store(store.clone());
+        let found = found(settings, &target, &none, at).into_iter();
+        all.extend(found.map(|Fault { rule, said }| {
+            let path = match rule {
+                Rule::Register => vec!["stores", store.role.name()],
+                Rule::Entry => vec!["stores", store.role.name(), &store.at],
+                Rule::Regions => vec!["regions"],
+                Rule::Class(class) => vec!["data_classes", class],
+                Rule::Demands => vec!["demands"],
+            };
+            StoreFault {
+                rule: path.into_iter().map(str::to_owned).collect(),
+                said,
+            }
+        }));
+    }
+    all
 }
 
 /// The endpoints that a step would reach, as the register names them.
@@ -209,76 +234,117 @@ fn judge(
     classes: &BTreeSet<String>,
     at: Timestamp,
 ) -> Vec<String> {
+    let found = found(settings, target, classes, at).into_iter();
+    found.map(|fault| fault.said).collect()
+}
+
+/// A rule of the register.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rule<'s> {
+    /// That everything has an entry.
+    Register,
+    /// The allowed regions.
+    Regions,
+    /// Those of a class of data.
+    Class(&'s str),
+    /// What the entry itself says.
+    Entry,
+    /// What an attestation must say.
+    Demands,
+}
+
+/// What is wrong, and by which rule.
+#[derive(Clone, Debug)]
+pub(super) struct Fault<'s> {
+    pub(super) rule: Rule<'s>,
+    pub(super) said: String,
+}
+
+fn found<'s>(
+    settings: &'s Settings,
+    target: &Target,
+    classes: &BTreeSet<String>,
+    at: Timestamp,
+) -> Vec<Fault<'s>> {
     match endpoint_of(settings, target) {
         Some((_, endpoint)) => faults(settings, target, endpoint, classes, at),
-        None => vec![format!(
-            "{target} has no entry: name `{}` under `{}` in `{FILE}`",
-            target.name(),
-            target.section()
-        )],
+        None => vec![Fault {
+            rule: Rule::Register,
+            said: format!(
+                "{target} has no entry: name `{}` under `{}` in `{FILE}`",
+                target.name(),
+                target.section()
+            ),
+        }],
     }
 }
 
 /// What is wrong with an entry of the register.
-pub(super) fn faults(
-    settings: &Settings,
+pub(super) fn faults<'s>(
+    settings: &'s Settings,
     target: &Target,
     endpoint: &Endpoint,
     classes: &BTreeSet<String>,
     at: Timestamp,
-) -> Vec<String> {
+) -> Vec<Fault<'s>> {
     let (region, mut faults) = (&endpoint.region, Vec::new());
+    let mut fault = |rule, said| faults.push(Fault { rule, said });
     if !settings.regions.hold(region) {
-        faults.push(format!(
+        let said = format!(
             "{target} is in region `{region}`, allowed is {}: use one in an allowed region",
             settings.regions
-        ));
+        );
+        fault(Rule::Regions, said);
     }
+    let keeps_all = matches!(target, Target::Store(store) if store.role.keeps_data());
     for (class, allowed) in &settings.data_classes {
-        if classes.contains(class) && !allowed.hold(region) {
-            faults.push(format!(
+        if (keeps_all || classes.contains(class)) && !allowed.hold(region) {
+            let said = format!(
                 "{target} is in region `{region}`, and data of class `{class}` may only be in \
                  {allowed}"
-            ));
+            );
+            fault(Rule::Class(class), said);
         }
     }
     let Some(attestation) = &endpoint.attestation else {
-        faults.push(format!(
-            "{target} has no attestation: add one to its entry in `{FILE}`"
-        ));
+        let said = format!("{target} has no attestation: add one to its entry in `{FILE}`");
+        fault(Rule::Entry, said);
         return faults;
     };
     if at < attestation.at {
-        faults.push(format!(
+        let said = format!(
             "the attestation of {target} holds from {} on",
             attestation.at
-        ));
+        );
+        fault(Rule::Entry, said);
     }
     if let Some(until) = attestation.until.filter(|until| at >= *until) {
-        faults.push(format!(
+        let said = format!(
             "the attestation of {target} ended at {until}: have `{}` renew it",
             attestation.by
-        ));
+        );
+        fault(Rule::Entry, said);
     }
     let demands = &settings.demands;
     // Writ's own stores keep what the ledger's rules say.
     let own = matches!(target, Target::Store(_));
     if !own && attestation.retention > demands.retention_max {
-        faults.push(format!(
+        let said = format!(
             "{target} keeps data (retention `{}`, at most `{}` is allowed)",
             attestation.retention, demands.retention_max
-        ));
+        );
+        fault(Rule::Demands, said);
     }
     if attestation.training && !demands.training_allowed {
-        faults.push(format!(
-            "{target} trains models on data, which is not allowed"
-        ));
+        let said = format!("{target} trains models on data, which is not allowed");
+        fault(Rule::Demands, said);
     }
     if attestation.logging > demands.logging_max {
-        faults.push(format!(
+        let said = format!(
             "{target} logs `{}`, at most `{}` is allowed",
             attestation.logging, demands.logging_max
-        ));
+        );
+        fault(Rule::Demands, said);
     }
     faults
 }

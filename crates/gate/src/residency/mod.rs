@@ -11,7 +11,7 @@ mod settings;
 mod tests;
 
 pub use coverage::{Line, coverage, uncovered};
-pub use judge::{Answer, Question, check, endpoint_of, faults_of_stores};
+pub use judge::{Answer, Question, StoreFault, check, endpoint_of, faults_of_stores};
 pub(crate) use judge::{provider, reached, standing};
 pub use settings::{
     Attestation, Demands, Endpoint, LOCAL, Logging, Regions, Retention, Settings, StoreRole,

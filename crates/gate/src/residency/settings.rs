@@ -18,7 +18,7 @@ pub struct Settings {
     /// The allowed regions.
     pub regions: Regions,
     /// Narrower, for steps that send data of a class of the compliance
-    /// settings.
+    /// settings, and for stores, which keep data of every class.
     #[serde(default)]
     pub data_classes: BTreeMap<String, Regions>,
     /// What every attestation must say.
@@ -51,6 +51,18 @@ kernel::names! {
         SessionCache = "session_cache",
         /// Checkpoints, which a witness cosigns.
         Witness = "witness",
+    }
+}
+
+impl StoreRole {
+    /// Whether data of every class is kept there: the keyring has keys only,
+    /// and a witness hashes.
+    #[must_use]
+    pub fn keeps_data(self) -> bool {
+        match self {
+            Self::Ledger | Self::Archive | Self::SessionCache => true,
+            Self::Keyring | Self::Witness => false,
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! The register held against what is reached: one row a rule, the boundaries
 //! exact.
 
-use super::{Line, Question, Settings, Store, StoreRole, check, coverage};
+use super::{Line, Question, Settings, Store, StoreRole, check, coverage, faults_of_stores};
 use crate::Rules;
 use crate::contract::Step;
 use crate::tests::world::{POLICY, modules, rules, source};
+use kernel::names::Name as _;
 use kernel::{Money, Timestamp, Verdict};
 use serde_json::{Value, json};
 
@@ -274,11 +275,62 @@ fn the_nodes_own_stores_stop_every_step() {
         let text = said(Some(register()), &[(role, at)], &still, AT);
         holds(&text, verdict, part);
     }
+    // What keeps data keeps that of every class; keys and hashes are none.
+    for (role, verdict, part) in [
+        (
+            StoreRole::Ledger,
+            Block,
+            "data of class `personal` may only be in `eu-1`",
+        ),
+        (
+            StoreRole::Archive,
+            Block,
+            "data of class `personal` may only be in `eu-1`",
+        ),
+        (
+            StoreRole::SessionCache,
+            Block,
+            "data of class `personal` may only be in `eu-1`",
+        ),
+        (StoreRole::Keyring, Allow, ""),
+        (StoreRole::Witness, Allow, ""),
+    ] {
+        let mut wide = register();
+        wide["stores"][role.name()] = json!({ "host.eu": endpoint("eu-2") });
+        let text = said(Some(wide), &[(role, "host.eu")], &still, AT);
+        holds(&text, verdict, part);
+    }
     // The ledger keeps everything: that limit is for others.
     let mut kept = register();
     kept["stores"]["ledger"]["local"]["attestation"]["retention"] = json!("unbounded");
     let text = said(Some(kept), &[(StoreRole::Ledger, "local")], &still, AT);
     holds(&text, Allow, "");
+}
+
+#[test]
+fn what_is_wrong_with_a_store_names_its_rule() {
+    let mut declared = register();
+    declared["stores"]["ledger"]["db.eu"] = endpoint("eu-2");
+    declared["stores"]["ledger"]["db.bare"] = json!({ "region": "eu-1" });
+    declared["stores"]["ledger"]["db.chatty"] = endpoint("eu-1");
+    declared["stores"]["ledger"]["db.chatty"]["attestation"]["logging"] = json!("content");
+    let settings: Settings = serde_json::from_value(declared).unwrap();
+    for (at, rules) in [
+        ("local", &[][..]),
+        ("db.none", &["stores/ledger"]),
+        ("db.us", &["regions", "data_classes/personal"]),
+        ("db.eu", &["data_classes/personal"]),
+        ("db.bare", &["stores/ledger/db.bare"]),
+        ("db.chatty", &["demands"]),
+    ] {
+        let store = Store {
+            role: StoreRole::Ledger,
+            at: at.to_owned(),
+        };
+        let found = faults_of_stores(&settings, &[store], Timestamp::parse(AT).unwrap());
+        let found: Vec<String> = found.iter().map(|f| f.rule.join("/")).collect();
+        assert_eq!(found, rules, "{at}");
+    }
 }
 
 #[test]

@@ -78,6 +78,7 @@ fn assemble(files: &Files, parts: &Parts, faults: &mut Vec<Fault>) -> Option<Pac
         catalog: Arc::new(catalog?),
         rules: Arc::new(rules?),
         modules: modules(parts),
+        register: parts.residency.as_ref().map(|d| d.places.clone()),
         policies: policies::texts(files, &mut Vec::new()),
         policy_tests,
         runbooks,

@@ -1,17 +1,20 @@
 //! Data residency: a report of a server, or of a pack and what a node would be
-//! started with. It fails unless everything is attested.
+//! started with, which fails unless everything is attested; and the repair of a
+//! node that does not start where its data may not be.
 
 use super::{Json, print};
-use crate::cli::{CheckResidency, Residency};
+use crate::cli::{CheckResidency, NodeStores, Residency};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::render;
-use crate::stores;
 use kernel::port::Clock as _;
 use serde_json::Value;
 
 pub(crate) async fn run(client: &Client, output: Json, command: Residency) -> Result<(), Failure> {
-    let Residency::Check(asked) = command;
+    let asked = match command {
+        Residency::Check(asked) => asked,
+        Residency::Repair { pack, node } => return Box::pin(repair(output, &pack, &node)).await,
+    };
     let report = match &asked.pack {
         None => {
             let path = format!("/v1/residency?days={}", asked.days);
@@ -33,15 +36,20 @@ pub(crate) async fn run(client: &Client, output: Json, command: Residency) -> Re
 
 fn of_pack(named: &str, asked: &CheckResidency) -> Result<Value, Failure> {
     let mut pack = crate::packs::checked(&crate::packs::named(named)?)?;
-    let stores = stores::of_node(
-        &asked.place,
-        asked.cache.as_deref(),
-        &asked.checkpoints,
-        &asked.archive,
-    )?;
-    pack.kept_in(&stores)?;
+    pack.kept_in(&asked.node.stores()?)?;
     let report = flow::residency::report(&pack.rules, connect::SystemClock.now(), None)?;
     serde_json::to_value(report).map_err(|e| Failure::failed(format!("the report: {e}")))
+}
+
+async fn repair(output: Json, pack: &str, node: &NodeStores) -> Result<(), Failure> {
+    let loaded = crate::up::repair(pack, node).await?;
+    let report = serde_json::json!({
+        "name": loaded.name,
+        "version": loaded.version,
+        "hash": loaded.hash,
+    });
+    print(output, &report, render::thing);
+    Ok(())
 }
 
 fn rows(report: &Value, name: &str) -> Vec<Value> {
