@@ -24,7 +24,7 @@ use testkit::{
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-enum Place {
+pub(super) enum Place {
     Memory(Arc<MemoryStore>),
     Postgres(PostgresDatabase),
 }
@@ -39,15 +39,15 @@ impl Place {
 }
 
 /// A node with its scheduler.
-struct Node {
-    control: Arc<Control>,
-    store: Arc<dyn Store>,
+pub(super) struct Node {
+    pub(super) control: Arc<Control>,
+    pub(super) store: Arc<dyn Store>,
     stop: watch::Sender<bool>,
     scheduler: JoinHandle<()>,
 }
 
 impl Node {
-    async fn start(world: &World, place: &Place) -> Self {
+    pub(super) async fn start(world: &World, place: &Place) -> Self {
         let store = place.open().await;
         let control = Arc::new(world.control(store.clone()).await.unwrap());
         assert_eq!(
@@ -71,18 +71,18 @@ impl Node {
         assert!(self.scheduler.await.unwrap_err().is_cancelled());
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.stop.send_replace(true);
         self.scheduler.await.unwrap();
     }
 
-    fn ctx(&self, tenant: TenantId, actor: Actor, roles: Vec<Role>) -> Ctx {
+    pub(super) fn ctx(&self, tenant: TenantId, actor: Actor, roles: Vec<Role>) -> Ctx {
         let entropy = &self.control.ports().entropy;
         let (trace, bits) = (entropy.trace(), entropy.bits());
         Ctx::new(tenant, self.control.now(), actor, trace, bits).with_roles(roles)
     }
 
-    async fn receive(&self, tenant: TenantId, machine: &str) {
+    pub(super) async fn receive(&self, tenant: TenantId, machine: &str) {
         let actor = Actor::new(PrincipalKind::Service, sample::SOURCE);
         let delivery = Delivery {
             source: sample::SOURCE.to_owned(),
@@ -94,7 +94,7 @@ impl Node {
     }
 
     /// Runs a command of a person.
-    async fn run<R: Send + 'static>(
+    pub(super) async fn run<R: Send + 'static>(
         &self,
         tenant: TenantId,
         work: impl Fn(&mut Unit<'_>, &GateEnv<'_>) -> Result<R, Refusal> + Send + 'static,
@@ -114,7 +114,7 @@ impl Node {
         Ok(self.control.ledger().run(ctx, decide).await?.answer)
     }
 
-    async fn all<A: Aggregate>(&self, tenant: TenantId) -> Vec<A> {
+    pub(super) async fn all<A: Aggregate>(&self, tenant: TenantId) -> Vec<A> {
         let query = DocumentQuery {
             kind: A::KIND.to_owned(),
             limit: 1_000,
@@ -126,7 +126,7 @@ impl Node {
     }
 
     /// Agrees to what is pending.
-    async fn approve(&self, tenant: TenantId) -> Result<Decided, Refusal> {
+    pub(super) async fn approve(&self, tenant: TenantId) -> Result<Decided, Refusal> {
         let all = self.all::<Directive>(tenant).await;
         let waits = all.into_iter().find(|d| d.status == Status::Proposed);
         let approval = waits.and_then(|d| d.approval).expect("one waits");
@@ -141,14 +141,14 @@ impl Node {
         .await
     }
 
-    async fn has(&self, tenant: TenantId, status: Status) -> bool {
+    pub(super) async fn has(&self, tenant: TenantId, status: Status) -> bool {
         let all = self.all::<Directive>(tenant).await;
         all.iter().any(|directive| directive.status == status)
     }
 }
 
 /// Lets time go on until this has come to be.
-async fn until(world: &World, what: &str, done: impl AsyncFn() -> bool) {
+pub(super) async fn until(world: &World, what: &str, done: impl AsyncFn() -> bool) {
     eventually(what, async || {
         world.clock.pass(Span::from_millis(200));
         done().await
@@ -156,7 +156,7 @@ async fn until(world: &World, what: &str, done: impl AsyncFn() -> bool) {
     .await;
 }
 
-async fn found(node: &Node, sample: &Sample) -> TenantId {
+pub(super) async fn found(node: &Node, sample: &Sample) -> TenantId {
     let setup = Actor::system("setup");
     let founded = node.control.found("home", Standing::Home, setup).await;
     let tenant = founded.unwrap().tenant;
@@ -170,7 +170,7 @@ async fn load(node: &Node, tenant: TenantId, sample: &Sample) {
     loaded.unwrap();
 }
 
-async fn is_intact(node: &Node, tenant: TenantId) {
+pub(super) async fn is_intact(node: &Node, tenant: TenantId) {
     let verified = verify::log(node.store.as_ref(), tenant, |_| ()).await;
     let verified = verified.unwrap();
     assert!(verified.is_intact(), "{verified:?}");
