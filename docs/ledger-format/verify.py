@@ -1,13 +1,19 @@
 #!/usr/bin/env python3
-"""Verifies bundles of a writ ledger, and the test vectors beside this file.
+"""Verifies bundles of a writ ledger, what people signed when they decided, and
+the test vectors beside this file.
 
-Written from ../ledger-format.md alone; standard library only.
+Written from ../ledger-format.md and ../approvals.md alone; standard library
+only.
 
     verify.py bundle --key KEY [--witness KEY] [--kept NOTE] [--json] FILE ...
+    verify.py decisions --key PUBLIC_KEY ... [--json] FILE ...
     verify.py vectors [DIRECTORY]
 
-A FILE of `-` is standard input. Exit codes: 0 all is well, 1 a file cannot be
-read, 2 wrong usage, 3 something does not verify.
+`decisions` takes signed statements, approvals (`writ --json show apr_...`) and
+bundles, and the public keys of the people, as these gave them; whether a bundle
+is the log that was signed is for `bundle`. A FILE of `-` is standard input. Exit
+codes: 0 all is well, 1 a file cannot be read or nothing is signed in it, 2 wrong
+usage, 3 something does not verify.
 """
 
 import base64
@@ -639,6 +645,346 @@ def verify_bundle(lines, key, witnesses=(), kept=None, progress=None):
     }
 
 
+# --- ECDSA on P-256, FIPS 186-5 ---------------------------------------------
+
+P256 = 2**256 - 2**224 + 2**192 + 2**96 - 1
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+P256_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+P256_BASE = (
+    0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
+    0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
+)
+
+
+def p256_add(p, q):
+    """Adds points (x, y); nothing is the point at infinity."""
+    if p is None or q is None:
+        return p or q
+    if p[0] != q[0]:
+        slope = (q[1] - p[1]) * pow(q[0] - p[0], P256 - 2, P256) % P256
+    elif (p[1] + q[1]) % P256 == 0:
+        return None
+    else:
+        slope = (3 * p[0] * p[0] - 3) * pow(2 * p[1], P256 - 2, P256) % P256
+    x = (slope * slope - p[0] - q[0]) % P256
+    return (x, (slope * (p[0] - x) - p[1]) % P256)
+
+
+def p256_times(first, p, second, q):
+    """The sum of `first` times p and `second` times q."""
+    sums, result = {(1, 0): p, (0, 1): q, (1, 1): p256_add(p, q)}, None
+    for bit in reversed(range(256)):
+        result = p256_add(result, result)
+        which = (first >> bit & 1, second >> bit & 1)
+        if which in sums:
+            result = p256_add(result, sums[which])
+    return result
+
+
+def p256_point(data):
+    """The point in these 65 bytes, uncompressed; nothing when it is none."""
+    if len(data) != 65 or data[0] != 4:
+        return None
+    x, y = int.from_bytes(data[1:33], "big"), int.from_bytes(data[33:], "big")
+    on_the_curve = (y * y - x * x * x + 3 * x - P256_B) % P256 == 0
+    return (x, y) if x < P256 and y < P256 and on_the_curve else None
+
+
+def der_integers(data):
+    """The two positive integers of a signature in DER, to the letter."""
+
+    def integer(value):
+        length = value.bit_length() // 8 + 1
+        return bytes((2, length)) + value.to_bytes(length, "big")
+
+    if not 8 <= len(data) <= 72:
+        return None
+    end = 4 + data[3]
+    r, s = int.from_bytes(data[4:end], "big"), int.from_bytes(data[end + 2:], "big")
+    body = integer(r) + integer(s)
+    return (r, s) if data == bytes((0x30, len(body))) + body else None
+
+
+@functools.lru_cache(maxsize=1024)
+def es256(public, message, signature):
+    """Whether the signature in DER over the message is by the public key."""
+    point, numbers = p256_point(public), der_integers(signature)
+    if point is None or numbers is None or not all(0 < n < P256_ORDER for n in numbers):
+        return False
+    inverse = pow(numbers[1], P256_ORDER - 2, P256_ORDER)
+    hashed = int.from_bytes(sha256(message), "big")
+    first, second = hashed * inverse % P256_ORDER, numbers[0] * inverse % P256_ORDER
+    found = p256_times(first, P256_BASE, second, point)
+    return found is not None and found[0] % P256_ORDER == numbers[0]
+
+
+# --- what people signed -----------------------------------------------------
+
+CLIENT_DATA_BYTES_MAX = 4096
+AUTHENTICATOR_DATA_BYTES = range(37, 4097)
+USER_PRESENT, USER_VERIFIED, BACKUP_ELIGIBLE, BACKED_UP = 1, 4, 8, 16
+
+STATEMENT = {
+    "approval": is_id("apr"),
+    "decision": ("approve", "reject").__contains__,
+    "digest": is_hash,
+    "directive": is_id("dir"),
+    "expires_at": is_instant,
+    "key": is_id("sgk", 64),
+    "made_at": is_instant,
+    "on_behalf_of": HEADER["actor"],
+    "principal": HEADER["actor"],
+    "rules": is_hash,
+    "shown": is_hash,
+    "snapshot": is_id("snp", 64),
+    "tenant": is_id("ten"),
+}
+
+
+def digest_of(domain, value):
+    return sha256(domain.encode(), b"\n", canonical(value).encode()).hex()
+
+
+def unbase64url(text):
+    """The bytes that this base64url without padding spells, or nothing."""
+    padded = text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
+    return unbase64(padded) if not re.search("[+/=]", text) else None
+
+
+class PersonKey:
+    """The public half of a person's signing key."""
+
+    def __init__(self, text):
+        parts = text.split(":", 3)
+        if len(parts) not in (2, 4):
+            raise Fault("key", "`%s` is not a public key" % text)
+        self.algorithm, value = parts[0], {"algorithm": parts[0], "public_key": parts[1]}
+        self.public, self.origin = unbase64(parts[1]) or b"", None
+        if len(parts) == 4:
+            value["passkey"] = {"credential": parts[2], "origin": parts[3]}
+            self.origin = parts[3]
+            self.host = self.relying_party(parts[2], parts[3])
+        if (self.algorithm == "ed25519") != (self.origin is None) or not self.is_sound():
+            raise Fault("key", "`%s` is not a public key of its algorithm" % text)
+        self.id = "sgk_" + digest_of("writ.signing-key.v1", value)
+
+    def is_sound(self):
+        if self.algorithm == "passkey-es256":
+            return p256_point(self.public) is not None
+        point = decompress(self.public) if len(self.public) == 32 else None
+        fine = point is not None and not is_small(point)
+        return fine and self.algorithm in ("ed25519", "passkey-ed25519")
+
+    @staticmethod
+    def relying_party(credential, origin):
+        """The host of an origin that passkeys work on."""
+        form = r"(https|http)://([a-z0-9.-]{1,253})(?::([0-9]{1,5}))?"
+        match, raw = re.fullmatch(form, origin), unbase64url(credential)
+        if not match or int(match[3] or 0) > 65535 or not raw or len(raw) > 1023:
+            raise Fault("key", "`%s` is not an origin, or the credential is none" % origin)
+        if match[1] == "http" and match[2] != "localhost":
+            raise Fault("key", "passkeys do not work on `%s`" % origin)
+        return match[2]
+
+    def verify(self, message, signature, assertion):
+        """Sees that this key made the signature over the message."""
+        if self.origin is None and assertion is not None:
+            raise Fault("passkey", "the key is no passkey")
+        if self.origin is not None:
+            if assertion is None:
+                raise Fault("passkey", "what the authenticator signed is missing")
+            message = self.asserted(message, assertion)
+        data = unbase64(signature)
+        holds = es256 if self.algorithm == "passkey-es256" else ed25519
+        if data is None or not holds(self.public, message, data):
+            raise Fault("signature", "the signature is not by the key, or not over this statement")
+
+    def asserted(self, message, assertion):
+        """What an authenticator signed, when that is about this message."""
+        client = unbase64(assertion["client_data"])
+        data = unbase64(assertion["authenticator_data"])
+        if client is None or len(client) > CLIENT_DATA_BYTES_MAX:
+            raise Fault("passkey", "the client data is not base64, or too long")
+        if data is None or len(data) not in AUTHENTICATOR_DATA_BYTES:
+            raise Fault("passkey", "the authenticator's data is not base64, or not that long")
+        said, crossed = client_data(client)
+        challenge = base64.urlsafe_b64encode(sha256(message)).decode().rstrip("=")
+        for name, expected in (
+            ("type", "webauthn.get"), ("challenge", challenge), ("origin", self.origin),
+        ):
+            if said[name] != expected:
+                raise Fault("passkey", "its %s is `%s`, not `%s`" % (name, said[name], expected))
+        if crossed:
+            raise Fault("passkey", "it was made in another page's frame")
+        if data[:32] != sha256(self.host.encode()):
+            raise Fault("passkey", "it was made for another relying party")
+        flags = data[32]
+        if not flags & USER_PRESENT or not flags & USER_VERIFIED:
+            raise Fault("passkey", "its person was not there, or not verified")
+        if flags & BACKED_UP and not flags & BACKUP_ELIGIBLE:
+            raise Fault("passkey", "its flags contradict each other")
+        return data + sha256(client)
+
+
+def client_data(data):
+    """The texts in what a browser said, and whether it was in a frame."""
+    try:
+        said = json.loads(data.decode(), object_pairs_hook=lambda pairs: pairs)
+    except (ValueError, RecursionError):
+        said = None
+    members = ("type", "challenge", "origin", "crossOrigin")
+    looked_at = said if isinstance(said, list) else []
+    looked_at = [pair for pair in looked_at if isinstance(pair, tuple) and pair[0] in members]
+    found = dict(looked_at)
+    texts = all(is_string(found.get(name)) for name in members[:3])
+    crossed = found.get("crossOrigin", False)
+    if len(found) != len(looked_at) or not texts or not isinstance(crossed, bool):
+        raise Fault("passkey", "the client data is not what a browser makes")
+    return found, crossed
+
+
+def checked_signed(signed):
+    """A statement as it was signed, its signature, and what was asserted."""
+    if not isinstance(signed, dict) or not isinstance(signed.get("statement"), dict):
+        raise Fault("shape", "it is not a signed statement")
+    assertion = signed.get("passkey")
+    texts = {"signature": is_string}
+    if assertion is not None:
+        shaped(assertion, {"authenticator_data": is_string, "client_data": is_string})
+    rest = {name: value for name, value in signed.items() if name not in ("statement", "passkey")}
+    shaped(rest, texts)
+    said = dict(signed["statement"])
+    reason, verdicts = said.pop("reason", None), said.pop("verdicts", None)
+    if said.get("on_behalf_of", "") is None:
+        del said["on_behalf_of"]
+    shaped(said, STATEMENT, {"on_behalf_of"})
+    is_verdict = is_id("vrd", 64)
+    if not isinstance(verdicts, list) or not all(is_string(v) and is_verdict(v) for v in verdicts):
+        raise Fault("shape", "`verdicts` is not a list of verdicts")
+    if reason is not None and not is_string(reason):
+        raise Fault("shape", "`reason` is not a text")
+    said.update({"reason": reason, "verdicts": verdicts})
+    return said, signed["signature"], assertion
+
+
+def faults_of_signature(signed, keys):
+    said, signature, assertion = signed
+    key = next((key for key in keys if key.id == said["key"]), None)
+    if key is None:
+        return ["it names the key `%s`, which is none of yours" % said["key"]]
+    message = b"writ.decision.v1\n" + canonical(said).encode()
+    try:
+        key.verify(message, signature, assertion)
+    except Fault as fault:
+        return [fault.what]
+    return []
+
+
+def faults_of_request(said, request):
+    """Where a statement does not fit the request that it stands at."""
+    bound = request["binding"]
+    names = ("directive", "digest", "snapshot", "verdicts", "rules", "shown")
+    expected = {name: bound.get(name) for name in names}
+    expected.update({name: request.get(name) for name in ("approval", "expires_at")})
+    differ = sorted(name for name, value in expected.items() if said[name] != value)
+    return ["the request it stands at differs in: " + ", ".join(differ)] if differ else []
+
+
+class Rests:
+    """What of a log decisions rest on: requests, contracts by their digests,
+    verdicts by their ids."""
+
+    def __init__(self):
+        self.requests, self.contracts, self.verdicts, self.signed = {}, {}, {}, []
+
+    def take(self, kind, payload):
+        if kind == "approval.requested":
+            self.requests[member(payload, "approval", str)] = payload
+            member(payload, "binding", dict)
+            member(payload, "because", list)
+        elif kind in ("approval.endorsed", "approval.approved", "approval.rejected"):
+            if payload.get("signed") is not None:
+                self.signed.append(checked_signed(payload["signed"]))
+        elif kind in ("directive.drafted", "directive.edited"):
+            contract = member(payload, "contract", dict)
+            self.contracts[digest_of("writ.directive.v1", contract)] = contract
+        elif kind == "gate.verdict_given":
+            question = member(payload, "question", dict)
+            self.verdicts["vrd_" + digest_of("writ.verdict.v1", question)] = payload
+
+    def faults(self, said):
+        request = self.requests.get(said["approval"])
+        if request is None:
+            return ["the request `%s` is not in the bundle" % said["approval"]]
+        faults = faults_of_request(said, request)
+        contract = self.contracts.get(said["digest"])
+        given = self.verdicts.get((said["verdicts"] or [None])[0])
+        if contract is None or given is None:
+            return faults + ["the contract or the verdict that was signed is not in the bundle"]
+        shown = {
+            "because": request["because"], "contract": contract,
+            "rules": said["rules"], "verdict": given,
+        }
+        if digest_of("writ.shown.v1", shown) != said["shown"]:
+            faults.append("contract, verdict and reasons in the log are not what was signed")
+        return faults
+
+
+def member(value, name, kind):
+    found = value.get(name) if isinstance(value, dict) else None
+    if not isinstance(found, kind):
+        raise Fault("shape", "`%s` is missing or does not have its form" % name)
+    return found
+
+
+def decisions_in_document(document):
+    """The signed decisions in a statement or an approval, with their faults."""
+    if not isinstance(document, dict):
+        return []
+    if "statement" in document:
+        return [(checked_signed(document), [])]
+    state = document.get("state", document)
+    if not isinstance(state, dict) or "votes" not in state:
+        return []
+    request = member(state, "request", dict)
+    member(request, "binding", dict)
+    votes = [vote.get("signed") for vote in member(state, "votes", list)]
+    all_signed = [s for s in votes + [state.get("refusal")] if s is not None]
+    signed = [checked_signed(s) for s in all_signed]
+    return [(s, faults_of_request(s[0], request)) for s in signed]
+
+
+def decisions_in_bundle(lines):
+    rests = Rests()
+    for line in lines:
+        value = parse(line)
+        header = value.get("header") if isinstance(value, dict) else None
+        if isinstance(header, dict) and is_string(header.get("kind")) and "payload" in value:
+            rests.take(header["kind"], value["payload"])
+    return [(signed, rests.faults(signed[0])) for signed in rests.signed]
+
+
+def decisions_in(text):
+    if "\n" in text.rstrip():
+        try:
+            return decisions_in_document(parse(text))
+        except Fault as fault:
+            if fault.word != "json":
+                raise
+            return decisions_in_bundle(text.rstrip("\n").split("\n"))
+    return decisions_in_document(parse(text))
+
+
+def decided(text, keys):
+    """Each signed decision in a text, with what is wrong with it."""
+    found = []
+    for signed, faults in decisions_in(text):
+        faults = faults + faults_of_signature(signed, keys)
+        verdict = "false" if faults else "verified"
+        found.append({"faults": faults, "statement": signed[0], "verdict": verdict})
+    return found
+
+
 # --- the command line -------------------------------------------------------
 
 
@@ -719,6 +1065,57 @@ def bundle(words):
             print("%s: REFUSED: %s: %s (fault `%s`)" % (file, place, said["what"], said["fault"]))
         code = code if said["verdict"] == "ok" else 3
     return code
+
+
+def decisions(words):
+    keys, files, as_json = [], [], False
+    words = iter(words)
+    for word in words:
+        if word == "--key":
+            keys.append(next(words, ""))
+        elif word == "--json":
+            as_json = True
+        elif word.startswith("--"):
+            raise Usage("there is no option `%s`" % word)
+        else:
+            files.append(word)
+    if not keys or not files:
+        raise Usage("give the --key of each person, and a file")
+    try:
+        keys = [PersonKey(text) for text in keys]
+    except Fault as fault:
+        raise Usage(fault.what)
+    codes = []
+    for file in files:
+        with sys.stdin.buffer if file == "-" else open(file, "rb") as stream:
+            said, code = said_of(file, stream.read(), keys)
+        codes.append(code)
+        print(json.dumps(said, sort_keys=True) if as_json else shown_decisions(said))
+    return max(codes)
+
+
+def said_of(file, data, keys):
+    """What is said of the decisions in a file, and the exit code."""
+    try:
+        found = decided(data.decode(), keys)
+    except (UnicodeDecodeError, Fault) as error:
+        return {"file": file, "what": getattr(error, "what", "it is not UTF-8")}, 1
+    if not found:
+        return {"file": file, "what": "nothing is signed in it"}, 1
+    fine = all(decision["verdict"] == "verified" for decision in found)
+    return {"file": file, "decisions": found}, 0 if fine else 3
+
+
+def shown_decisions(said):
+    if "what" in said:
+        return "%s: %s" % (said["file"], said["what"])
+    lines = []
+    for decision in said["decisions"]:
+        statement = decision["statement"]
+        words = tuple(statement[n] for n in ("principal", "decision", "approval", "directive"))
+        lines.append("%s: %s: %s %s %s of %s" % (said["file"], decision["verdict"], *words))
+        lines.extend("  " + fault for fault in decision["faults"])
+    return "\n".join(lines)
 
 
 # --- the test vectors -------------------------------------------------------
@@ -833,7 +1230,7 @@ def vectors(words):
 
 
 def main(words):
-    commands = {"bundle": bundle, "vectors": vectors}
+    commands = {"bundle": bundle, "decisions": decisions, "vectors": vectors}
     try:
         if not words or words[0] not in commands:
             raise Usage(__doc__.strip())

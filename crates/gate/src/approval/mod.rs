@@ -3,6 +3,7 @@
 //! `operations`, and who must agree to what in [`settings`].
 
 pub mod lifecycle;
+pub mod offline;
 pub mod settings;
 pub mod statement;
 

@@ -13,4 +13,5 @@ mod interleavings;
 mod kill;
 mod passkeys;
 mod signing;
+mod stranger;
 pub(crate) mod world;

@@ -18,19 +18,19 @@ const RUN: RunId = RunId(Uuid::from_u128(5));
 pub(super) const TENANT: TenantId = TenantId(Uuid::from_u128(9));
 
 /// A person with the private half of a key.
-struct Holder {
-    who: Who,
+pub(super) struct Holder {
+    pub(super) who: Who,
     key: ed25519_dalek::SigningKey,
 }
 
 impl Holder {
-    fn new(name: &str, seed: u8) -> Self {
+    pub(super) fn new(name: &str, seed: u8) -> Self {
         Self {
             who: person(name, Role::Approver),
             key: ed25519_dalek::SigningKey::from_bytes(&[seed; 32]),
         }
     }
-    fn public(&self) -> PublicKey {
+    pub(super) fn public(&self) -> PublicKey {
         PublicKey::ed25519(self.key.verifying_key().as_bytes())
     }
     fn id(&self) -> SigningKeyId {
@@ -53,7 +53,7 @@ impl Holder {
         }
     }
     /// Registers the key, confirmed by someone else.
-    fn active(self, world: &mut World) -> Self {
+    pub(super) fn active(self, world: &mut World) -> Self {
         let asked = self.registration(TENANT);
         world
             .run(&self.who, |unit, _| signing_key::register(unit, &asked))
@@ -65,10 +65,15 @@ impl Holder {
             .unwrap();
         self
     }
-    fn says(&self, world: &World, approval: ApprovalId, decision: Choice) -> Signed {
+    pub(super) fn says(&self, world: &World, approval: ApprovalId, decision: Choice) -> Signed {
         self.says_with(world, approval, |word| word.decision = decision)
     }
-    fn says_with(&self, world: &World, of: ApprovalId, change: impl FnOnce(&mut Word)) -> Signed {
+    pub(super) fn says_with(
+        &self,
+        world: &World,
+        of: ApprovalId,
+        change: impl FnOnce(&mut Word),
+    ) -> Signed {
         let mut word = Word {
             tenant: TENANT,
             decision: Choice::Approve,
