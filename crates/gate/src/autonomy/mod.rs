@@ -8,6 +8,7 @@ mod assess;
 mod operations;
 mod terms;
 
+pub(crate) use assess::least_confidence;
 pub use assess::{Proof, Rung, Standing, assess};
 pub use operations::{grant, ladder, setback, withdraw};
 pub(crate) use operations::{lacking, open, ran, violated};

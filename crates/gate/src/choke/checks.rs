@@ -3,6 +3,7 @@
 
 use super::{Matter, Target};
 use crate::approval::{self, settings};
+use crate::autonomy::least_confidence;
 use crate::contract::{Contract, CostClass, Step};
 use crate::operations::uncounted;
 use crate::permit::Purpose;
@@ -12,7 +13,7 @@ use crate::validate;
 use crate::verdict::CheckResult;
 use crate::{ActionClass, Approval, ChokePoint, Directive, GateEnv, autonomy, conflict, kill};
 use kernel::names::Name;
-use kernel::{Actor, PrincipalKind, Ratio, Refusal, Snapshot, Span, Unit, Verdict};
+use kernel::{Actor, PrincipalKind, Refusal, Snapshot, Span, Unit, Verdict};
 use serde_json::{Value, json};
 
 fn result(check: &str, verdict: Verdict, reason: impl Into<String>, inputs: Value) -> CheckResult {
@@ -225,7 +226,7 @@ fn questions(
                 budget: contract.budget,
                 steps: contract.steps.len(),
                 snapshot_age: age(snapshot, matter),
-                confidence: confidence(snapshot),
+                confidence: least_confidence(snapshot),
                 justification: contract.justification().map(str::to_owned),
                 approved_by: approved_by.cloned(),
                 autonomous,
@@ -265,11 +266,6 @@ fn destinations(step: &Step) -> Vec<Option<String>> {
 fn age(snapshot: &Snapshot, matter: &Matter<'_>) -> Span {
     let oldest = snapshot.fields.values().map(|b| b.claim.observed_at).min();
     oldest.map_or(Span::ZERO, |t| matter.at.since(t))
-}
-
-fn confidence(snapshot: &Snapshot) -> Ratio {
-    let least = snapshot.fields.values().map(|b| b.confidence).min();
-    least.unwrap_or(Ratio::ZERO)
 }
 
 /// The person who approved the directive, where one did.

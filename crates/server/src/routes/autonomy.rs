@@ -11,10 +11,14 @@ use crate::http::{Command, Place};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use gate::Autonomy;
 use gate::access::Permission;
-use gate::autonomy;
+use gate::autonomy::{self, Standing};
+use gate::{Autonomy, GateEnv};
+use kernel::{Refusal, Unit};
 use serde_json::{Value, json};
+
+/// Of a type, for a reason; what holds for it then.
+pub(crate) type Change = fn(&mut Unit<'_>, &GateEnv<'_>, &str, &str) -> Result<Standing, Refusal>;
 
 pub(super) fn rows() -> Vec<Route> {
     let read = Guard::Own(Permission::DirectiveRead);
@@ -72,14 +76,7 @@ async fn grant(
     Place(kind): Place<String>,
     command: Command<Because>,
 ) -> Answer<Response> {
-    let gated = Gated::of(&app, &command.caller).await?;
-    let command = command.on::<Autonomy>(&kind);
-    let done = command.run(&app, move |unit, body| {
-        gated.still(unit)?;
-        let standing = autonomy::grant(unit, &gated.env(), &kind, body.reason()?)?;
-        Ok(json!({"state": standing}))
-    });
-    Ok(done.await?.into_response())
+    changed(&app, kind, command, autonomy::grant).await
 }
 
 async fn withdraw(
@@ -87,11 +84,21 @@ async fn withdraw(
     Place(kind): Place<String>,
     command: Command<Because>,
 ) -> Answer<Response> {
-    let gated = Gated::of(&app, &command.caller).await?;
+    changed(&app, kind, command, autonomy::withdraw).await
+}
+
+/// Signs a type off, or takes that back.
+async fn changed(
+    app: &App,
+    kind: String,
+    command: Command<Because>,
+    change: Change,
+) -> Answer<Response> {
+    let gated = Gated::of(app, &command.caller).await?;
     let command = command.on::<Autonomy>(&kind);
-    let done = command.run(&app, move |unit, body| {
+    let done = command.run(app, move |unit, body| {
         gated.still(unit)?;
-        let standing = autonomy::withdraw(unit, &gated.env(), &kind, body.reason()?)?;
+        let standing = change(unit, &gated.env(), &kind, body.reason()?)?;
         Ok(json!({"state": standing}))
     });
     Ok(done.await?.into_response())

@@ -5,7 +5,7 @@ pub mod table;
 
 mod approvals;
 mod archive;
-mod autonomy;
+pub(crate) mod autonomy;
 mod budgets;
 pub(crate) mod bulk;
 mod checkpoints;

@@ -7,6 +7,7 @@ use crate::http::Trace;
 use crate::http::problem::Answer;
 use crate::pages::view::Flash;
 use crate::pages::visit::away;
+use crate::routes::autonomy::Change;
 use axum::extract::State;
 use axum::response::Response;
 use gate::autonomy;
@@ -27,15 +28,8 @@ pub(crate) async fn grant(
     trace: Trace,
     form: SafeForm<Typed>,
 ) -> Answer<Response> {
-    let gated = Gated::of(&app, &form.caller).await?;
-    let Typed { kind, reason } = form.fields;
-    app.ledger()
-        .run(app.ctx(&form.caller, trace), move |unit| {
-            gated.still(unit)?;
-            autonomy::grant(unit, &gated.env(), &kind, &reason).map(drop)
-        })
-        .await?;
-    away(&format!("/autonomy?done={}", Flash::SignedOff))
+    let change = (autonomy::grant as Change, Flash::SignedOff);
+    changed(&app, trace, form, change).await
 }
 
 pub(crate) async fn withdraw(
@@ -43,13 +37,24 @@ pub(crate) async fn withdraw(
     trace: Trace,
     form: SafeForm<Typed>,
 ) -> Answer<Response> {
-    let gated = Gated::of(&app, &form.caller).await?;
+    let change = (autonomy::withdraw as Change, Flash::SignOffTaken);
+    changed(&app, trace, form, change).await
+}
+
+/// Signs a type off, or takes that back, and says so.
+async fn changed(
+    app: &App,
+    trace: Trace,
+    form: SafeForm<Typed>,
+    (change, flash): (Change, Flash),
+) -> Answer<Response> {
+    let gated = Gated::of(app, &form.caller).await?;
     let Typed { kind, reason } = form.fields;
     app.ledger()
         .run(app.ctx(&form.caller, trace), move |unit| {
             gated.still(unit)?;
-            autonomy::withdraw(unit, &gated.env(), &kind, &reason).map(drop)
+            change(unit, &gated.env(), &kind, &reason).map(drop)
         })
         .await?;
-    away(&format!("/autonomy?done={}", Flash::SignOffTaken))
+    away(&format!("/autonomy?done={flash}"))
 }
