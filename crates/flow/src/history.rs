@@ -1,4 +1,4 @@
-//! Counting back: what had happened before a fact was declared is read from
+//! The past: how the facts of a pack stand, and counting back. What had happened before a fact was declared is read from
 //! the ledger, over the fact's window, and put into its tallies. Until that is
 //! done the fact is not told, and policies that name it block.
 
@@ -7,10 +7,13 @@ use act::run::RunEvent;
 use gate::approval::ApprovalEvent;
 use gate::contract::Step;
 use gate::directive::DirectiveEvent;
-use gate::history::{self, Happened, Happening, Keeping, Kept, Tally};
+use gate::history::{self, FactStanding, Happened, Happening, Keeping, Kept, Tally};
 use gate::verdict::{Given, VerdictEvent};
 use gate::{ChokePoint, Contract, Directive};
-use kernel::{Digest, DirectiveId, Event, Refusal, StreamId, TenantId, Timestamp, Unit, Verdict};
+use kernel::{
+    Actor, Aggregate, Digest, DirectiveId, Event, Refusal, StreamId, Subject, TenantId, Timestamp,
+    Unit, Verdict,
+};
 use ledger::entry::Entry;
 use ledger::query::{EntryQuery, Order};
 use serde_json::Value;
@@ -36,18 +39,51 @@ fn kinds(happening: Happening) -> &'static [&'static str] {
 }
 
 impl Control {
+    /// How the facts of the tenant's pack stand now, for this subject and this
+    /// agent where they are given.
+    ///
+    /// # Errors
+    /// `unavailable` when the tenant has no pack, and what storage says.
+    pub async fn facts(
+        &self,
+        tenant: TenantId,
+        subject: Option<&Subject>,
+        agent: Option<&Actor>,
+    ) -> Result<Vec<FactStanding>, Refusal> {
+        let in_force = self.in_force(tenant)?;
+        let kept: Option<Kept> = self.state(tenant, history::ID).await?;
+        let now = self.now();
+        let mut standings = Vec::new();
+        let facts = &in_force.pack.rules.history;
+        for sought in facts.sought(kept.as_ref(), subject, agent) {
+            let tally: Option<Tally> = match &sought.tally {
+                Some(id) => self.state(tenant, id).await?,
+                None => None,
+            };
+            standings.push(sought.standing(tally.as_ref(), now));
+        }
+        Ok(standings)
+    }
+
+    /// The current state of an aggregate.
+    async fn state<A: Aggregate>(&self, tenant: TenantId, id: &str) -> Result<Option<A>, Refusal> {
+        let stream = StreamId::of::<A>(id);
+        let found = self.ledger().store().document(tenant, &stream).await?;
+        let parsed = found.map(|document| serde_json::from_str(&document.body));
+        parsed
+            .transpose()
+            .map_err(|e| Refusal::integrity(format!("state of `{stream}`: {e}")))
+    }
+
     /// Counts back what the tenant's facts need, where anything does.
     ///
     /// # Errors
     /// When storage does not answer; what was counted stays, and the rest is
     /// counted when the facts are due again.
     pub(crate) async fn count_back(&self, tenant: TenantId) -> Result<(), Refusal> {
-        let stream = StreamId::of::<Kept>(history::ID);
-        let Some(document) = self.ledger().store().document(tenant, &stream).await? else {
+        let Some(kept) = self.state::<Kept>(tenant, history::ID).await? else {
             return Ok(());
         };
-        let kept: Kept = serde_json::from_str(&document.body)
-            .map_err(|e| Refusal::integrity(format!("state of `{stream}`: {e}")))?;
         let mut readied = BTreeMap::new();
         for (digest, keeping) in kept.pending() {
             let mut past = Past::new(self, tenant, *digest, keeping);

@@ -11,7 +11,7 @@ mod signing;
 pub(crate) use archive::{ArchiveAt, ArchiveCommand, Target, Trusted};
 pub(crate) use deciding::{Approval, Approve, Bulk, Delegation, Edit, Reject, Sought};
 pub(crate) use directive::{Directive, Draft};
-pub(crate) use nouns::{Autonomy, Budget, Key, Pack, Principal, Session, Tenant};
+pub(crate) use nouns::{Autonomy, Budget, History, Key, Pack, Principal, Session, Tenant};
 pub(crate) use policy::Policy;
 pub(crate) use residency::{CheckResidency, NodeStores, Residency};
 pub(crate) use signing::{Checkpoints, ExportBundle, LogKey, Prove, Verify, VerifyBundle, Witness};
@@ -163,6 +163,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Kill,
     },
+    /// What policies may ask of the past, and what each fact tells now
+    History(History),
     /// What may run without a person, and what proves it
     Autonomy {
         #[command(subcommand)]

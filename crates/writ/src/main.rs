@@ -20,7 +20,7 @@ use cli::{Approval, Cli, Command};
 use client::Client;
 use commands::{
     Json, approval, archive, autonomy, backup, budget, bulk, decide, directive, edit, explain,
-    identity, kill, ledger, pack, personal, policy, read, residency, session,
+    history, identity, kill, ledger, pack, personal, policy, read, residency, session,
 };
 use failure::Failure;
 use std::process::ExitCode;
@@ -100,6 +100,7 @@ async fn ask(client: &Client, output: Json, command: Command) -> Result<(), Fail
         Command::Rollback(to) => decide::directive(client, output, "rollback", &to).await,
         Command::Directive { command } => directive::run(client, output, command).await,
         Command::Conflicts => read::conflicts(client, output).await,
+        Command::History(of) => history::run(client, output, &of).await,
         Command::Kill { command } => kill::run(client, output, command).await,
         Command::Autonomy { command } => autonomy::run(client, output, command).await,
         Command::Ledger { command } => ledger::run(client, output, command).await,

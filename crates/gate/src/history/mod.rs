@@ -6,6 +6,7 @@
 
 mod happening;
 mod kept;
+mod standing;
 mod tally;
 
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 
 pub use happening::{Happened, happened, step_ended, step_named};
 pub use kept::{ID, Keeping, Kept, count_back, declare, ready};
+pub use standing::{FactStanding, FactStatus, Sought};
 pub use tally::{EXACT_MAX, SLICES, Slice, Tally, Told};
 
 use crate::contract::{Contract, CostClass};
@@ -231,18 +233,21 @@ impl Definition {
     /// Whose tally a directive's happenings belong to.
     #[must_use]
     pub fn value(&self, contract: &Contract) -> String {
-        let subject = || {
-            contract
-                .subject()
-                .map(ToString::to_string)
-                .unwrap_or_default()
-        };
-        let agent = &contract.issued_by;
-        match self.per {
-            Per::Tenant => "tenant".to_owned(),
-            Per::Subject => subject(),
-            Per::Agent => agent.to_string(),
-            Per::SubjectAndAgent => format!("{}@{agent}", subject()),
+        let subject = contract.subject().map(ToString::to_string);
+        let subject = subject.unwrap_or_default();
+        let agent = contract.issued_by.to_string();
+        self.per.value(&subject, &agent)
+    }
+}
+
+impl Per {
+    /// Whose tally it is.
+    fn value(self, subject: &str, agent: &str) -> String {
+        match self {
+            Self::Tenant => "tenant".to_owned(),
+            Self::Subject => subject.to_owned(),
+            Self::Agent => agent.to_owned(),
+            Self::SubjectAndAgent => format!("{subject}@{agent}"),
         }
     }
 }
@@ -339,14 +344,8 @@ impl FactSet {
             let value = definition.value(contract);
             let id = Tally::id_of(digest, keeping.number, &value);
             let tally = unit.find::<Tally>(id)?;
-            let value = match (fact.measure, tally) {
-                (Measure::Count, None) => Some(0),
-                (Measure::Count, Some(tally)) => Some(tally.count(definition, now)),
-                (Measure::SecondsSince, None) => None,
-                (Measure::SecondsSince, Some(tally)) => tally.seconds_since(definition, now),
-            };
-            if let Some(value) = value {
-                told.values.insert(fact.name.clone(), Value::from(value));
+            if let Some(value) = fact.measure.of(tally.as_deref(), definition, now) {
+                told.values.insert(fact.name.clone(), value);
             }
         }
         Ok(told)

@@ -265,6 +265,13 @@ fn reading() -> Vec<Route> {
             load::policies_in_force,
         ),
         page(
+            "/history",
+            own(Permission::DirectiveRead),
+            "what policies may ask of the past, and what it tells",
+            load::history,
+        )
+        .parameters(&routes::facts::FOR_WHOM),
+        page(
             "/autonomy",
             own(Permission::DirectiveRead),
             "how far each type of directive has come",

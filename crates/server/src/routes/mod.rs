@@ -14,6 +14,7 @@ mod delegations;
 mod directives;
 mod events;
 mod export;
+pub(crate) mod facts;
 mod history;
 mod identity;
 mod ingest;
@@ -45,6 +46,7 @@ pub fn rows() -> Vec<Route> {
         directives::rows(),
         templates::rows(),
         conflicts::rows(),
+        facts::rows(),
         approvals::rows(),
         signing_keys::rows(),
         delegations::rows(),

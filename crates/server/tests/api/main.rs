@@ -17,6 +17,7 @@ mod erasure;
 mod events;
 mod explain;
 mod export;
+mod facts;
 mod history;
 mod openapi;
 mod overload;

@@ -1,6 +1,6 @@
 //! Packs, budgets, sessions, tenants, principals and keys.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 #[derive(Subcommand, Debug)]
@@ -204,4 +204,15 @@ pub(crate) enum Key {
         #[arg(long)]
         reason: String,
     },
+}
+
+/// For whom facts of history are looked up.
+#[derive(Args, Debug)]
+pub(crate) struct History {
+    /// What the facts of a subject tell of this one, `type/id`
+    #[arg(long, value_name = "SUBJECT")]
+    pub(crate) subject: Option<String>,
+    /// What the facts of an agent tell of this one, `kind:id`
+    #[arg(long, value_name = "ACTOR")]
+    pub(crate) agent: Option<String>,
 }

@@ -13,6 +13,7 @@ pub(crate) mod directive;
 pub(crate) mod edit;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod history;
 pub(crate) mod identity;
 pub(crate) mod input;
 pub(crate) mod kill;

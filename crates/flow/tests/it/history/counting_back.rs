@@ -351,3 +351,78 @@ async fn what_is_counted_back_is_what_was_counted() {
     }
     checks::all(&control).await;
 }
+
+#[tokio::test]
+async fn each_fact_says_what_it_tells_of_whom_and_whether_its_past_is_counted() {
+    let control = Loop::start(1, &sample()).await;
+    let (tenant, a) = (control.home(), agent("a"));
+    let (like, approval) = known(&control).await;
+    for _ in 0..2 {
+        assert_eq!(go(&control, &a, &like, refund()).await, Ok(()));
+    }
+    let facts = async |subject: Option<&str>, agent: Option<&str>| {
+        let (subject, agent) = (
+            subject.map(|s| s.parse().unwrap()),
+            agent.map(|a| a.parse().unwrap()),
+        );
+        let found = control
+            .control
+            .facts(tenant, subject.as_ref(), agent.as_ref());
+        let found = found.await.unwrap();
+        let row = |f: history::FactStanding| (f.fact.name, f.key, f.value, f.status, f.latest);
+        found.into_iter().map(row).collect::<Vec<_>>()
+    };
+    let (ready, none) = (history::FactStatus::Ready, None::<serde_json::Value>);
+    let text = |text: &str| text.to_owned();
+    let tallies = control.all::<Tally>(tenant).await;
+    let of_all = tallies.iter().find(|(_, tally)| tally.value == "tenant");
+    let last = of_all.unwrap().1.latest;
+    let refunds = |status, value| {
+        let latest = (status == ready).then_some(last);
+        (
+            text("refunds_today"),
+            Some(text("tenant")),
+            value,
+            status,
+            latest,
+        )
+    };
+    let row =
+        |name: &str, key: Option<&str>, value| (text(name), key.map(text), value, ready, None);
+    // Without a subject and an agent, only what is everybody's.
+    let expected = [
+        refunds(ready, Some(json!(2))),
+        row("since_approval", None, none.clone()),
+        row("since_reading", None, none.clone()),
+    ];
+    assert_eq!(facts(None, None).await, expected);
+
+    let ann = Person::named("ann");
+    control.approve(tenant, &ann, approval).await.unwrap();
+    let approved = control.now();
+    control.pass(Span::from_secs(90)).await.unwrap();
+    let found = facts(Some("machine/press-1"), Some("agent:a")).await;
+    let (name, key, value, status, latest) = &found[1];
+    assert_eq!((name.as_str(), *status), ("since_approval", ready));
+    assert_eq!(key.as_deref(), Some("machine/press-1"));
+    let seconds = control.now().since(approved).to_std().as_secs();
+    assert_eq!(value, &Some(json!(seconds)));
+    assert_eq!(*latest, Some(approved));
+    let never = row("since_reading", Some("agent:a"), none.clone());
+    assert_eq!(found[2], never, "it has read nothing");
+    let other = facts(Some("machine/press-9"), None).await;
+    let never = row("since_approval", Some("machine/press-9"), none.clone());
+    assert_eq!(other[1], never, "of another machine");
+
+    // Declared anew, and not counted back yet: nothing is told.
+    let in_force = control.control.in_force(tenant).unwrap();
+    let declare = move |unit: &mut Unit<'_>, _: &GateEnv<'_>| {
+        history::declare(unit, &history::FactSet::default(), false)?;
+        history::declare(unit, &in_force.pack.rules.history, false)
+    };
+    control.run(tenant, &ann, declare).await.unwrap();
+    let back = history::FactStatus::CountingBack;
+    assert_eq!(facts(None, None).await[0], refunds(back, none));
+    control.pass(Span::from_secs(1)).await.unwrap();
+    assert_eq!(facts(None, None).await[0], refunds(ready, Some(json!(2))));
+}

@@ -23,6 +23,7 @@ pub mod error;
 pub mod evidence;
 pub mod explain;
 pub mod gate;
+pub mod history;
 pub mod incident;
 pub mod incidents;
 pub mod kill;

@@ -92,7 +92,7 @@ pub struct PoliciesView {
 #[must_use]
 pub fn policies_page(frame: &Frame, view: &PoliciesView) -> Markup {
     let body = html! {
-        header.title { h1 { "Policies" } p.hint { "What no policy permits is denied, and a forbid wins over every permit. A set runs in shadow before it is enforced." } }
+        header.title { h1 { "Policies" } p.hint { "What no policy permits is denied, and a forbid wins over every permit. A set runs in shadow before it is enforced. " a href="/history" { "What happened before" } " counts too." } }
         @match &view.enforced {
             None => (part::empty("No pack is loaded: nothing is allowed.")),
             Some(enforced) => {

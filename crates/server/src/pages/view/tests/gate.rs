@@ -3,6 +3,7 @@
 use super::super::autonomy::{LadderView, Right, RungView, SetbackView, ladder_page};
 use super::super::budgets::{Ahead, BurnView};
 use super::super::explain::{ExplainView, explain_page, runbook_page};
+use super::super::history::{HistoryView, history_page};
 use super::super::meter::Burn;
 use super::super::policies::{
     self, DifferView, PoliciesView, PolicyRow, SetView, ShadowView, policies_page,
@@ -10,6 +11,7 @@ use super::super::policies::{
 use super::{at, frame, h, hs, own, value, verdict, who};
 use gate::autonomy::{Proof, Rung};
 use gate::explain::{Asked, Asker, Change, Determining, Explanation, Line, Under};
+use gate::history::{Fact, FactStanding, FactStatus, Filter, Happening, Measure, Per, Within};
 use gate::policy::Written;
 use kernel::names::Name as _;
 use kernel::{
@@ -96,6 +98,53 @@ fn rung(of: Rung) -> RungView {
     }
 }
 
+fn history() -> HistoryView {
+    let all = || [h()].into();
+    let fact = |per, measure, within| FactStanding {
+        fact: Fact {
+            name: h(),
+            title: Some(h()),
+            happening: Happening::StepPermitted,
+            per,
+            within,
+            zone: None,
+            measure,
+            only: Filter {
+                modules: all(),
+                directive_types: all(),
+                subject_types: all(),
+                cost_classes: [gate::CostClass::Cheap].into(),
+                data_classes: all(),
+                destinations: all(),
+            },
+        },
+        status: FactStatus::Ready,
+        counted_since: Some(at()),
+        window_from: at(),
+        key: Some(h()),
+        value: Some(serde_json::json!(3)),
+        latest: Some(at()),
+    };
+    let back = FactStanding {
+        status: FactStatus::CountingBack,
+        key: None,
+        ..fact(Per::SubjectAndAgent, Measure::Count, Within::Month)
+    };
+    HistoryView {
+        facts: Some(vec![
+            fact(Per::Tenant, Measure::Count, Within::Day),
+            fact(
+                Per::Agent,
+                Measure::SecondsSince,
+                Within::Sliding(kernel::Span::from_secs(60)),
+            ),
+            back,
+        ]),
+        subject: h(),
+        agent: h(),
+    }
+}
+
 pub(super) fn burn() -> BurnView {
     BurnView {
         budget: h(),
@@ -153,6 +202,7 @@ pub(super) fn pages() -> Vec<(&'static str, Markup)> {
     };
     vec![
         ("policies", policies_page(&frame(), &policies)),
+        ("history", history_page(&frame(), &history())),
         ("autonomy", ladder_page(&frame(), &ladder)),
         ("verdict", explain_page(&frame(), &explain)),
         ("runbook", runbook_page(&frame(), "# A runbook\n\nText.")),
