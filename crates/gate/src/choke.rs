@@ -183,7 +183,7 @@ fn judge(unit: &mut Unit<'_>, matter: &Matter<'_>, asked: &mut [Asked]) -> Resul
         let mut given = give(matter, question, results, policy.determining, reservation);
         (given.asked, given.shadow) = (policy.asked, policy.shadow);
         let record = because_of(unit, matter.directive.entry, |unit| {
-            unit.record::<VerdictRecord>(*id, VerdictEvent::Given(given))
+            unit.record::<VerdictRecord>(*id, VerdictEvent::Given(Arc::new(given)))
         })?;
         autonomy::violated(unit, matter.env, matter.directive, &record.1)?;
         *found = Some(record.1);

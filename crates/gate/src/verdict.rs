@@ -9,6 +9,7 @@ use kernel::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 
 kernel::names! {
     /// The four moments at which the gate is asked (GATE-3).
@@ -114,7 +115,7 @@ kernel::events! {
     /// What happens to a verdict.
     pub enum VerdictEvent {
         /// It was given.
-        Given(Given) = "gate.verdict_given" in Validation,
+        Given(Arc<Given>) = "gate.verdict_given" in Validation,
         /// It let through, but what is checked at every attempt did not.
         Withheld(Withheld) = "gate.permit_withheld" in Validation,
     }
@@ -127,7 +128,7 @@ pub struct VerdictRecord {
     /// Its id.
     pub id: VerdictId,
     /// As it was given; never changes.
-    pub given: Given,
+    pub given: Arc<Given>,
     /// Why the latest permit was withheld; empty when none was.
     pub withheld: Vec<String>,
     /// The entry that gave it.

@@ -66,7 +66,8 @@ macro_rules! uuid_ids {
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "_{}"), self.0.as_simple())
+                f.write_str(concat!($prefix, "_"))?;
+                f.write_str(self.0.as_simple().encode_lower(&mut Uuid::encode_buffer()))
             }
         }
         common!($name, $prefix, 32);
@@ -93,7 +94,8 @@ macro_rules! derived_ids {
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "_{}"), self.0)
+                f.write_str(concat!($prefix, "_"))?;
+                fmt::Display::fmt(&self.0, f)
             }
         }
         common!($name, $prefix, 64);

@@ -276,6 +276,13 @@ impl<'a> Unit<'a> {
         digest
     }
 
+    /// The payload of an entry that this unit recorded, as canonical JSON.
+    #[must_use]
+    pub fn payload(&self, entry: EntryId) -> Option<&str> {
+        let recorded = self.work.drafts.iter().rev().find(|d| d.id == entry);
+        recorded.map(|draft| draft.payload.as_str())
+    }
+
     /// Whether anything was recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -405,6 +412,9 @@ mod tests {
             .unwrap();
         assert_eq!(state.total, 13);
         assert!(unit.find::<Counter>("new").unwrap().is_none());
+        let entry = unit.work.drafts[1].id;
+        assert_eq!(unit.payload(entry), Some("{\"by\":2}"));
+        assert_eq!(unit.payload(EntryId(uuid::Uuid::nil())), None);
         assert_eq!(
             unit.get::<Counter>("new").unwrap_err().code,
             crate::Code::NotFound

@@ -9,7 +9,7 @@ use kernel::{Ctx, Refusal, TenantId, Unit};
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -56,6 +56,8 @@ pub(crate) struct Committer {
     /// Commands that were decided on what another node overtook, and stand
     /// behind a full group. They come before those that are new.
     behind: VecDeque<Box<dyn Job>>,
+    /// How long the last group took to write.
+    last_took: Duration,
     /// How often the group that is next to be answered was decided anew.
     tries: u32,
     ended: bool,
@@ -67,6 +69,8 @@ struct Open {
     group: Group,
     jobs: Vec<Box<dyn Job>>,
     written: Vec<Written>,
+    /// How long it took so far.
+    took: Duration,
     /// What storage said when it was asked for the end of a log.
     fault: Option<StoreFault>,
 }
@@ -104,6 +108,7 @@ impl Committer {
             open: Open::default(),
             flight: None,
             behind: VecDeque::new(),
+            last_took: Duration::ZERO,
             tries: 0,
             ended: false,
         };
@@ -151,17 +156,29 @@ impl Committer {
     }
 
     /// Decides this command and those that wait behind it, until the group
-    /// that is being written is on disk.
+    /// that is being written is on disk, or, when none is, until this one is
+    /// worth writing while the others are decided.
     fn take(&mut self, job: Box<dyn Job>) {
         self.decide(job);
         while self.open.jobs.len() < GROUP_JOBS_MAX {
-            let landed = self.flight.as_ref().is_some_and(|f| !f.done.is_empty());
+            let is_time = match &self.flight {
+                Some(flight) => !flight.done.is_empty(),
+                None => self.is_worth_writing(),
+            };
             match self.waiting() {
-                Some(job) if landed => return self.decide(job),
+                Some(job) if is_time => return self.decide(job),
                 Some(job) => self.decide(job),
                 None => return,
             }
         }
+    }
+
+    /// Whether deciding the open group took so long, beside what writing takes,
+    /// that it had better be written while the rest is decided. Where writing
+    /// is what takes long, fewer commits with more in each are faster.
+    fn is_worth_writing(&self) -> bool {
+        let open = &self.open;
+        open.jobs.len() >= HAND_OVER_JOBS_MIN && open.took >= self.last_took / 2
     }
 
     /// The command that is next, if one waits.
@@ -170,7 +187,12 @@ impl Committer {
         behind.or_else(|| self.jobs.try_recv().ok())
     }
 
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "how long it takes sets which commands share a commit, and no decision"
+    )]
     fn decide(&mut self, mut job: Box<dyn Job>) {
+        let began = Instant::now();
         let open = &mut self.open;
         let written = match decide(&open.group, &self.states, job.as_mut()) {
             Err(refusal) => Err(refusal),
@@ -185,6 +207,7 @@ impl Committer {
         };
         open.jobs.push(job);
         open.written.push(written);
+        open.took += began.elapsed();
     }
 
     /// Sends the open group on its way. A refusal, too, is answered only when
@@ -231,9 +254,10 @@ impl Committer {
         self.rest();
         self.fault.send_replace(None);
         self.states.landed();
+        self.last_took = landed.took;
         let answered = jobs.len();
         self.answer(jobs, written);
-        self.gather(answered, landed.took);
+        self.gather(answered);
     }
 
     fn answer(&self, jobs: Vec<Box<dyn Job>>, written: Vec<Written>) {
@@ -303,14 +327,14 @@ impl Committer {
     /// Where writing takes long, those who were just answered may come back in
     /// time for the next group: fewer commits carry more. Nothing is decided
     /// by how long it takes.
-    fn gather(&mut self, answered: usize, took: Duration) {
-        let wait = (took / GATHER_PART).min(GATHER_MAX);
+    fn gather(&mut self, answered: usize) {
+        let wait = (self.last_took / GATHER_PART).min(GATHER_MAX);
         if answered + self.open.jobs.len() < 2 || wait < GATHER_STEP {
             return;
         }
         let expected = (self.open.jobs.len() + answered).min(GROUP_JOBS_MAX);
         let mut waited = Duration::ZERO;
-        while self.open.jobs.len() < expected {
+        while self.open.jobs.len() < expected && !self.is_worth_writing() {
             match self.waiting() {
                 Some(job) => self.decide(job),
                 None if waited >= wait => return,

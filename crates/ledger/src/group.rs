@@ -2,6 +2,7 @@
 //! after another; each sees what the ones before it in the group recorded, and
 //! none is answered before the group is on disk.
 
+use crate::cache::{Cache, Key};
 use crate::entry::{Entry, Head};
 use crate::merkle::Frontier;
 use crate::query::EntryQuery;
@@ -21,10 +22,21 @@ pub(crate) struct Cached {
     state: Arc<dyn State>,
 }
 
-type Key = (TenantId, StreamId);
+impl Cached {
+    pub(crate) fn new(version: u64, created_seq: u64, state: Arc<dyn State>) -> Self {
+        Self {
+            version,
+            created_seq,
+            state,
+        }
+    }
 
-/// States kept in memory at most; beyond it the cache starts anew.
-const CACHED_STATES_MAX: usize = 100_000;
+    #[cfg(test)]
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+}
+
 /// Entries of other nodes that are read to learn what they changed; beyond it
 /// every state of the log is read again when it is asked for.
 const CATCH_UP_ENTRIES_MAX: u64 = 1_000;
@@ -39,7 +51,7 @@ pub(crate) struct States {
     /// Whether other nodes may append to the same logs.
     is_shared: bool,
     /// What storage holds.
-    cache: HashMap<Key, Cached>,
+    cache: Cache,
     /// Where each log ended when what the cache has of it was so.
     heads: BTreeMap<TenantId, Head>,
     /// What is being written now, and what the group that writes it read. It
@@ -57,7 +69,7 @@ impl States {
             is_shared: store.others().is_some(),
             store,
             runtime,
-            cache: HashMap::new(),
+            cache: Cache::default(),
             heads: BTreeMap::new(),
             flying: HashMap::new(),
             flying_heads: Vec::new(),
@@ -90,7 +102,7 @@ impl States {
                 Some(streams) => streams.into_iter().for_each(|stream| {
                     self.cache.remove(&(*tenant, stream));
                 }),
-                None => self.cache.retain(|(whose, _), _| whose != tenant),
+                None => self.cache.remove_all_of(*tenant),
             }
             self.tips.remove(tenant);
             if tip.head != Head::EMPTY {
@@ -134,9 +146,6 @@ impl States {
 
     /// What was being written is on disk.
     pub(crate) fn landed(&mut self) {
-        if self.cache.len() > CACHED_STATES_MAX {
-            self.cache.clear();
-        }
         self.cache.extend(self.flying.drain());
         self.heads.extend(self.flying_heads.drain(..));
     }
@@ -288,11 +297,7 @@ impl Group {
                 state,
                 ..
             } = changed;
-            let cached = Cached {
-                version,
-                created_seq,
-                state,
-            };
+            let cached = Cached::new(version, created_seq, state);
             pending.changed.insert(stream, (cached, updated_seq));
         }
         pending.objects.extend(work.objects);
@@ -313,12 +318,7 @@ impl Group {
             if let Some((found, created_seq)) = places.get(&key)
                 && *found == version
             {
-                let created_seq = *created_seq;
-                let cached = Cached {
-                    version,
-                    created_seq,
-                    state,
-                };
+                let cached = Cached::new(version, *created_seq, state);
                 self.seen.insert(key, cached);
             }
         }

@@ -23,6 +23,7 @@ pub mod row;
 pub mod store;
 pub mod witness;
 
+mod cache;
 mod committer;
 mod group;
 mod handle;

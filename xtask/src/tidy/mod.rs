@@ -1,6 +1,7 @@
 //! The rules of the repository, as a test. One rule, one file; each is a pure
 //! function over the tree, so that its own tests can show it a bad one.
 
+mod append_only;
 mod arrows;
 mod headers;
 mod links;
@@ -24,6 +25,7 @@ const RULES: &[(&str, Rule)] = &[
     ("arrows between crates", arrows::check),
     ("owners of libraries", owners::check),
     ("purity of the core", purity::check),
+    ("an append-only store", append_only::check),
     ("unused dependencies", unused::check),
     ("module headers", headers::check),
     ("size of files", size::check),

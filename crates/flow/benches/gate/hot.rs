@@ -13,7 +13,7 @@ use kernel::{Money, Ratio, ReservationId, Span, Unit, Verdict, Zone};
 use ledger::Store;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use testkit::{Person, PostgresServer};
+use testkit::{MemoryStore, Person, PostgresServer};
 
 /// As many as take a second or two.
 const COUNT: usize = 6_000;
@@ -73,20 +73,28 @@ async fn over(store: Arc<dyn Store>, name: &str, levels: &[usize]) {
 }
 
 /// writ on both stores, then its peers.
-pub(crate) async fn all(levels: &[usize]) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let sqlite = store::Sqlite::open(directory.path()).expect("opens");
-    over(Arc::new(sqlite), "SQLite", levels).await;
-    let server = PostgresServer::start_with(&["max_connections=300"]);
-    let database = server.database();
-    let postgres = store::Postgres::open(&database.url()).await.expect("opens");
-    over(Arc::new(postgres), "PostgreSQL", levels).await;
-    let beside = server.database();
-    for &at_once in levels {
-        peers::hot_row(&beside, at_once, COUNT);
+pub(crate) async fn all(stores: &[String], levels: &[usize]) {
+    let wanted = |store: &str| stores.iter().any(|s| s == store);
+    if wanted("sqlite") {
+        let directory = tempfile::tempdir().expect("a directory");
+        let sqlite = store::Sqlite::open(directory.path()).expect("opens");
+        over(Arc::new(sqlite), "SQLite", levels).await;
     }
-    let redis = Redis::start();
-    for &at_once in levels {
-        redis.reserve(at_once, 10 * COUNT);
+    if wanted("memory") {
+        over(MemoryStore::new(), "memory", levels).await;
+    }
+    if wanted("postgres") {
+        let server = PostgresServer::start_with(&["max_connections=300"]);
+        let database = server.database();
+        let postgres = store::Postgres::open(&database.url()).await.expect("opens");
+        over(Arc::new(postgres), "PostgreSQL", levels).await;
+        let beside = server.database();
+        for &at_once in levels {
+            peers::hot_row(&beside, at_once, COUNT);
+        }
+        let redis = Redis::start();
+        for &at_once in levels {
+            redis.reserve(at_once, 10 * COUNT);
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! hot budget beside what they could be made of.
 //!
 //! `cargo xtask bench gate -- [--policies 10,100,1000] [--at-once 1,16,64,256]
-//! [--parts decisions,hot]`. Without arguments it takes some minutes. Each
+//! [--parts decisions,hot] [--stores sqlite,postgres,memory]`. Without arguments it takes some minutes. Each
 //! decision is on a directive of its own: four validators on a bound snapshot,
 //! Cedar, three budgets, all of it recorded and synced to disk before the
 //! caller hears of it. The same on storage in memory shows how much of it is
@@ -14,6 +14,7 @@
     reason = "a benchmark measures time and prints it"
 )]
 
+mod cpu;
 mod decisions;
 mod hot;
 mod measure;
@@ -28,6 +29,7 @@ struct Arguments {
     policies: Vec<usize>,
     at_once: Vec<usize>,
     parts: Vec<String>,
+    stores: Vec<String>,
 }
 
 impl Arguments {
@@ -36,6 +38,7 @@ impl Arguments {
             policies: vec![10, 100, 1_000],
             at_once: vec![1, 16, 64, 256],
             parts: ["decisions", "hot"].map(str::to_owned).to_vec(),
+            stores: ["sqlite", "postgres", "memory"].map(str::to_owned).to_vec(),
         };
         let numbers = |text: &str| -> Vec<usize> {
             let parsed = text.split(',').map(str::parse);
@@ -43,20 +46,26 @@ impl Arguments {
                 .collect::<Result<_, _>>()
                 .expect("numbers, with commas between")
         };
+        let texts = |text: &str| text.split(',').map(str::to_owned).collect();
         while let Some(word) = words.next() {
             let mut value = || words.next().expect("a value after the flag");
             match word.as_str() {
                 "--policies" => read.policies = numbers(&value()),
                 "--at-once" => read.at_once = numbers(&value()),
-                "--parts" => read.parts = value().split(',').map(str::to_owned).collect(),
+                "--parts" => read.parts = texts(&value()),
+                "--stores" => read.stores = texts(&value()),
                 // What `cargo bench` itself adds.
                 "--bench" => {}
-                other => {
-                    panic!("`{other}` is no argument; there are --policies, --at-once, --parts")
-                }
+                other => panic!(
+                    "`{other}` is no argument; there are --policies, --at-once, --parts, --stores"
+                ),
             }
         }
         read
+    }
+
+    fn with(&self, store: &str) -> bool {
+        self.stores.iter().any(|s| s == store)
     }
 }
 
@@ -71,17 +80,24 @@ fn peak_mib() -> u64 {
 
 async fn decisions(arguments: &Arguments) {
     for &policies in &arguments.policies {
-        let directory = tempfile::tempdir().expect("a directory");
-        let sqlite = store::Sqlite::open(directory.path()).expect("opens");
-        let bench = Arc::new(Bench::over(Arc::new(sqlite), policies).await);
-        decisions::all(bench.clone(), ("SQLite", policies), &arguments.at_once).await;
-        assert!(bench.world.http.asked().is_empty(), "nothing was executed");
-        let database = PostgresServer::shared().database();
-        let postgres = store::Postgres::open(&database.url()).await.expect("opens");
-        let bench = Arc::new(Bench::over(Arc::new(postgres), policies).await);
-        decisions::all(bench, ("PostgreSQL", policies), &arguments.at_once).await;
-        let bench = Arc::new(Bench::over(MemoryStore::new(), policies).await);
-        decisions::all(bench, ("memory", policies), &arguments.at_once).await;
+        let measured = async |store: Arc<dyn ledger::Store>, name: &str| {
+            let bench = Arc::new(Bench::over(store, policies).await);
+            decisions::all(bench.clone(), (name, policies), &arguments.at_once).await;
+            assert!(bench.world.http.asked().is_empty(), "nothing was executed");
+        };
+        if arguments.with("sqlite") {
+            let directory = tempfile::tempdir().expect("a directory");
+            let sqlite = store::Sqlite::open(directory.path()).expect("opens");
+            measured(Arc::new(sqlite), "SQLite").await;
+        }
+        if arguments.with("postgres") {
+            let database = PostgresServer::shared().database();
+            let postgres = store::Postgres::open(&database.url()).await.expect("opens");
+            measured(Arc::new(postgres), "PostgreSQL").await;
+        }
+        if arguments.with("memory") {
+            measured(MemoryStore::new(), "memory").await;
+        }
     }
 }
 
@@ -92,8 +108,8 @@ fn main() {
         .build()
         .expect("a runtime");
     println!(
-        "{:<30} {:<12} {:>4} {:>9} {:>9} {:>9}",
-        "what", "where", "at", "per s", "p50 ms", "p99 ms"
+        "{:<30} {:<12} {:>4} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "what", "where", "at", "per s", "p50 ms", "p99 ms", "cpu us", "committer", "writer"
     );
     runtime.block_on(async {
         let wanted = |part: &str| arguments.parts.iter().any(|p| p == part);
@@ -101,9 +117,12 @@ fn main() {
             decisions(&arguments).await;
         }
         if wanted("hot") {
-            hot::all(&arguments.at_once).await;
+            hot::all(&arguments.stores, &arguments.at_once).await;
         }
     });
     println!("\nmemory: the same commands without a disk, that is, what deciding alone takes");
+    println!(
+        "cpu us: processor time of this process for one; committer and writer are parts of it"
+    );
     println!("peak resident memory of this process: {} MiB", peak_mib());
 }

@@ -1,5 +1,6 @@
 //! Many operations, some at a time, and how long each took.
 
+use crate::cpu::Used;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Measured {
     wall: Duration,
     each: Vec<Duration>,
+    /// Processor time of one, in microseconds: see [`Used::since`].
+    cpu: [f64; 3],
 }
 
 impl Measured {
@@ -17,8 +20,10 @@ impl Measured {
             let index = (self.each.len() * share / 100).min(self.each.len() - 1);
             self.each[index].as_secs_f64() * 1e3
         };
+        let [all, committer, writer] = self.cpu;
         println!(
-            "{what:<30} {storage:<12} {at_once:>4} {:>9.0} {:>9.2} {:>9.2}",
+            "{what:<30} {storage:<12} {at_once:>4} {:>9.0} {:>9.2} {:>9.2} {all:>9.0} \
+             {committer:>9.0} {writer:>9.0}",
             self.each.len() as f64 / self.wall.as_secs_f64(),
             at(50),
             at(99),
@@ -37,7 +42,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let operation = &operation;
-    let began = Instant::now();
+    let (began, used) = (Instant::now(), Used::now());
     let queue = Arc::new(Mutex::new(items));
     let each = Arc::new(Mutex::new(Vec::new()));
     let mut workers = tokio::task::JoinSet::new();
@@ -67,5 +72,6 @@ where
     while workers.join_next().await.is_some() {}
     let wall = began.elapsed();
     let each = std::mem::take(&mut *each.lock().expect("no panic"));
-    Measured { wall, each }
+    let cpu = Used::now().since(&used, each.len());
+    Measured { wall, each, cpu }
 }

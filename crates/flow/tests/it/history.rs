@@ -117,7 +117,7 @@ async fn go(
     };
     let record = all.into_iter().map(|(_, r)| r).find(about).unwrap();
     match record.verdict() {
-        Verdict::Block => Err(record.given.determining),
+        Verdict::Block => Err(record.given.determining.clone()),
         _ => Ok(()),
     }
 }

@@ -119,8 +119,8 @@ async fn a_set_in_shadow_is_recorded_and_counts_for_nothing_until_it_is_promoted
     control.pass(Span::from_secs(2)).await.unwrap();
     let given = verdicts(&control, tenant).await.pop().unwrap().given;
     assert_eq!(
-        (given.verdict, given.determining),
-        (Verdict::Block, vec!["no-plans".into()])
+        (given.verdict, &given.determining),
+        (Verdict::Block, &vec!["no-plans".into()])
     );
     assert!(given.shadow.is_none());
     let blocked = control.all::<Directive>(tenant).await;

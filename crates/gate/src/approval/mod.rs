@@ -9,6 +9,7 @@ pub mod statement;
 
 pub use lifecycle::{LIFECYCLE, Status, Trigger};
 pub use settings::{Bulk, Duty, Escalation, Kinds, Quorum, Settings, needs_approval};
+pub(crate) use statement::shown_as;
 pub use statement::{Choice, Signed, Statement, Word, shown};
 
 use crate::ActionClass;

@@ -11,6 +11,7 @@ use kernel::aggregate::Event;
 use kernel::{ApprovalId, Digest, Impossible, Refusal, VerdictId};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A signed decision and what is wrong with it, or with what it stands in.
 #[derive(Clone, Debug)]
@@ -91,7 +92,7 @@ fn misfits(said: &Statement, request: &Requested) -> Vec<String> {
 struct Rests {
     requests: BTreeMap<ApprovalId, Requested>,
     contracts: BTreeMap<Digest, Contract>,
-    verdicts: BTreeMap<VerdictId, Given>,
+    verdicts: BTreeMap<VerdictId, Arc<Given>>,
 }
 
 impl Rests {

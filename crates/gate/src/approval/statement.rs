@@ -7,7 +7,7 @@ use super::Requested;
 use crate::signing_key::{Assertion, PublicKey, SigningKey, tagged};
 use kernel::{
     Actor, ApprovalId, Digest, DirectiveId, Refusal, SigningKeyId, SnapshotId, Span, TenantId,
-    Timestamp, VerdictId,
+    Timestamp, VerdictId, json,
 };
 use serde::{Deserialize, Serialize};
 
@@ -94,20 +94,26 @@ pub fn shown<C: Serialize, V: Serialize>(
     rules: Digest,
     because: &[String],
 ) -> Result<Digest, Refusal> {
-    #[derive(Serialize)]
-    struct Shown<'a, C, V> {
-        contract: &'a C,
-        verdict: &'a V,
-        rules: Digest,
-        because: &'a [String],
-    }
-    let all = Shown {
-        contract,
-        verdict,
-        rules,
-        because,
-    };
-    Ok(Digest::of_value(SHOWN_DOMAIN, &all)?)
+    shown_as(contract, &json::canonical(verdict)?, rules, because)
+}
+
+/// As [`shown`], of a verdict that is canonical JSON already.
+///
+/// # Errors
+/// As [`shown`].
+pub(crate) fn shown_as<C: Serialize>(
+    contract: &C,
+    verdict: &str,
+    rules: Digest,
+    because: &[String],
+) -> Result<Digest, Refusal> {
+    // The members stand in the order of their names.
+    let all = format!(
+        "{SHOWN_DOMAIN}\n{{\"because\":{},\"contract\":{},\"rules\":\"{rules}\",\"verdict\":{verdict}}}",
+        json::canonical(&because)?,
+        json::canonical(contract)?,
+    );
+    Ok(Digest::of(all.as_bytes()))
 }
 
 /// Who decides what, and how: what the request itself does not say.

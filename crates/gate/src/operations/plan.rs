@@ -4,6 +4,7 @@
 use super::{because_of, blocked, moved, not_over, sound};
 use crate::approval::{
     About, ApprovalEvent, Binding, EscalationStep, Given, Requested, Settings, settings, shown,
+    shown_as,
 };
 use crate::choke::{self, Target};
 use crate::directive::{Approved, Awaited, DirectiveEvent, LIFECYCLE, Plain, Trigger};
@@ -162,6 +163,11 @@ fn request(
     let now = unit.ctx().now;
     let expires_at = now.plus(approvals.expires_after).min(directive.expires_at);
     let auto = because.is_empty();
+    // It was most probably recorded just now, and need not be written again.
+    let shown = match unit.payload(record.entry) {
+        Some(verdict) => shown_as(contract, verdict, env.rules.hash, &because)?,
+        None => shown(contract, &record.given, env.rules.hash, &because)?,
+    };
     Ok(Requested {
         approval,
         binding: Binding {
@@ -170,7 +176,7 @@ fn request(
             snapshot: contract.snapshot,
             verdicts: vec![record.id],
             rules: env.rules.hash,
-            shown: shown(contract, &record.given, env.rules.hash, &because)?,
+            shown,
         },
         subject: contract.subject().cloned(),
         needed: if because.is_empty() { 0 } else { quorum.needed },

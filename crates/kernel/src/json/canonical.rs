@@ -5,11 +5,11 @@
 use super::JsonFault;
 use serde::Serialize;
 use serde_json::ser::{CharEscape, Formatter, Serializer};
-use std::cmp::Ordering;
+use std::cell::RefCell;
 use std::io;
 
-/// Room for the text of a usual payload.
-const USUAL_BYTES: usize = 512;
+/// Memory for text that a thread keeps from one call to the next at most.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
 /// Integers up to this are doubles exactly, and are written as they are.
 const EXACT: u128 = 1 << 53;
 
@@ -19,17 +19,19 @@ const EXACT: u128 = 1 << 53;
 /// [`JsonFault::NotCanonical`] for non-finite numbers, non-string keys, and a
 /// key that stands twice in one object.
 pub fn canonical<T: Serialize>(value: &T) -> Result<String, JsonFault> {
-    let fault = |what: String| JsonFault::NotCanonical(what);
-    let mut form = Form {
-        text: Vec::with_capacity(USUAL_BYTES),
-        ..Form::default()
-    };
-    // What the serializer itself would write, nobody reads.
-    let mut serializer = Serializer::with_formatter(io::sink(), &mut form);
-    value
-        .serialize(&mut serializer)
-        .map_err(|e| fault(e.to_string()))?;
-    String::from_utf8(form.text).map_err(|e| fault(e.to_string()))
+    let mut form = KEPT.take();
+    form.clear();
+    let text = form.write(value);
+    if form.text.capacity() <= KEPT_BYTES_MAX {
+        KEPT.set(form);
+    }
+    text
+}
+
+thread_local! {
+    /// The memory of the call before. A text that grew from nothing each time
+    /// was copied four times on the way to a usual length.
+    static KEPT: RefCell<Form> = RefCell::default();
 }
 
 /// A member of an object in the text: `"key":value`.
@@ -39,6 +41,9 @@ struct Member {
     /// Where the key ends.
     colon: usize,
     end: usize,
+    /// Whether the key's bytes are in the order of its UTF-16 units: it is
+    /// ASCII, and nothing in it is escaped.
+    is_plain: bool,
 }
 
 impl Member {
@@ -59,6 +64,24 @@ struct Form {
 }
 
 impl Form {
+    /// Forgets what an earlier call left, which may have failed half-way.
+    fn clear(&mut self) {
+        self.text.clear();
+        self.members.clear();
+        self.objects.clear();
+    }
+
+    fn write<T: Serialize>(&mut self, value: &T) -> Result<String, JsonFault> {
+        let fault = |what: String| JsonFault::NotCanonical(what);
+        // What the serializer itself would write, nobody reads.
+        let mut serializer = Serializer::with_formatter(io::sink(), &mut *self);
+        value
+            .serialize(&mut serializer)
+            .map_err(|e| fault(e.to_string()))?;
+        let text = std::str::from_utf8(&self.text).map_err(|e| fault(e.to_string()))?;
+        Ok(text.to_owned())
+    }
+
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.text.extend_from_slice(bytes);
         Ok(())
@@ -91,7 +114,10 @@ impl Form {
         };
         let (start, end) = (first.start, last.end);
         let text = &self.text;
-        let order = |a: &Member, b: &Member| order(a.key(text), b.key(text));
+        let order = |a: &Member, b: &Member| match a.is_plain && b.is_plain {
+            true => a.key(text).cmp(b.key(text)),
+            false => units(a.key(text)).cmp(&units(b.key(text))),
+        };
         if members.is_sorted_by(|a, b| order(a, b).is_lt()) {
             return Ok(());
         }
@@ -114,15 +140,7 @@ impl Form {
     }
 }
 
-/// The order of two keys, which stand escaped: that of their UTF-16 units.
-fn order(a: &[u8], b: &[u8]) -> Ordering {
-    let is_plain = |key: &[u8]| key.iter().all(|b| b.is_ascii() && *b != b'\\');
-    match is_plain(a) && is_plain(b) {
-        true => a.cmp(b),
-        false => units(a).cmp(&units(b)),
-    }
-}
-
+/// The UTF-16 units of a key that stands escaped.
 fn units(key: &[u8]) -> Vec<u16> {
     let quoted = [b"\"", key, b"\""].concat();
     match serde_json::from_slice::<String>(&quoted) {
@@ -249,6 +267,7 @@ impl Formatter for &mut Form {
             start,
             colon: start,
             end: start,
+            is_plain: false,
         });
         Ok(())
     }
@@ -256,6 +275,8 @@ impl Formatter for &mut Form {
         let colon = self.text.len();
         if let Some(member) = self.members.last_mut() {
             member.colon = colon;
+            let key = member.key(&self.text);
+            member.is_plain = key.iter().all(|b| b.is_ascii() && *b != b'\\');
         }
         self.put(b":")
     }

@@ -2,7 +2,7 @@
 
 use super::names::Numbers;
 use super::row::LOG_STRIDE;
-use super::{fault, tree};
+use super::{fault, splice, tree};
 use ledger::entry::{Entry, Head};
 use ledger::store::{Batch, Document, StoreFault};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -62,7 +62,7 @@ fn write(
 ) -> Result<(), StoreFault> {
     let log = move_head(transaction, batch)?;
     entries(transaction, numbers, log, &batch.entries)?;
-    documents(transaction, numbers, log, &batch.documents)?;
+    documents(transaction, numbers, log, batch)?;
     let mut insert = transaction
         .prepare_cached(
             "INSERT INTO objects (log, digest, bytes) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
@@ -161,19 +161,26 @@ fn documents(
     transaction: &Transaction<'_>,
     numbers: &mut Numbers,
     log: i64,
-    documents: &[Document],
+    batch: &Batch,
 ) -> Result<(), StoreFault> {
     let mut upsert = transaction
         .prepare_cached(
             "INSERT INTO documents (stream, log, kind, version, created_seq, updated_seq, status, \
-             subject, directive, due_at, body) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) \
+             subject, directive, due_at, body, payload_at) \
+             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12) \
              ON CONFLICT (stream) DO UPDATE SET version = excluded.version, \
              updated_seq = excluded.updated_seq, status = excluded.status, \
              subject = excluded.subject, directive = excluded.directive, \
-             due_at = excluded.due_at, body = excluded.body",
+             due_at = excluded.due_at, body = excluded.body, payload_at = excluded.payload_at",
         )
         .map_err(fault)?;
-    for document in documents {
+    for document in &batch.documents {
+        let cut = made_by(document, &batch.entries)
+            .and_then(|entry| splice::cut(&document.body, &entry.payload));
+        let (body, payload_at) = match &cut {
+            Some((rest, at)) => (rest, Some(*at)),
+            None => (&document.body, None),
+        };
         let subject = match &document.subject {
             Some(subject) => Some(numbers.name(transaction, log, &subject.to_string())?),
             None => None,
@@ -190,11 +197,19 @@ fn documents(
                 subject,
                 document.directive.as_ref().map(|d| d.0.as_bytes()),
                 document.due_at.map(kernel::Timestamp::as_micros),
-                document.body,
+                body,
+                payload_at,
             ])
             .map_err(fault)?;
     }
     Ok(())
+}
+
+/// The entry that made this state, where it is one of these.
+fn made_by<'e>(document: &Document, entries: &'e [Entry]) -> Option<&'e Entry> {
+    let first = entries.first()?.seq;
+    let place = document.created_seq.checked_sub(first)?;
+    entries.get(usize::try_from(place).ok()?)
 }
 
 fn integer(number: u64) -> Result<i64, StoreFault> {

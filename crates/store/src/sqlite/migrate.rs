@@ -18,7 +18,7 @@ struct Migration {
     after: fn(&Transaction<'_>) -> Result<(), StoreFault>,
 }
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         sql: include_str!("schema_1.sql"),
         after: |_| Ok(()),
@@ -26,6 +26,10 @@ const MIGRATIONS: [Migration; 2] = [
     Migration {
         sql: include_str!("schema_2.sql"),
         after: plant_trees,
+    },
+    Migration {
+        sql: include_str!("schema_3.sql"),
+        after: |_| Ok(()),
     },
 ];
 
@@ -249,7 +253,7 @@ mod tests {
             reason = "the process that is killed learns its part so"
         )]
         if let Some(path) = std::env::var_os(VICTIM) {
-            let [first, second] = MIGRATIONS;
+            let [first, second, ..] = MIGRATIONS;
             let sql = second.sql;
             let deadly = [first, Migration { sql, after: die }];
             drop(upgrade(open(Path::new(&path)), &deadly));

@@ -114,14 +114,16 @@ pub(super) fn document(
     tenant: TenantId,
     stream: &StreamId,
 ) -> Result<Option<Document>, StoreFault> {
-    let Some(log) = log_number(connection, tenant)? else {
-        return Ok(None);
-    };
-    let Some(number) = names::find_name(connection, log, stream.as_str())? else {
-        return Ok(None);
-    };
-    let sql = format!("{} WHERE d.stream = ?", documents_from(BY_DOCUMENT));
-    Ok(collect(connection, &sql, vec![Value::from(number)], row::document)?.pop())
+    // One statement: each takes the locks of the file anew.
+    let sql = format!(
+        "{} WHERE s.log = (SELECT number FROM logs WHERE tenant = ?) AND s.name = ?",
+        documents_from(BY_NAME)
+    );
+    let values = vec![
+        Value::from(tenant.to_string()),
+        Value::from(stream.as_str().to_owned()),
+    ];
+    Ok(collect(connection, &sql, values, row::document)?.pop())
 }
 
 pub(super) fn documents(

@@ -1,6 +1,7 @@
 //! Rows to entries and documents. A row that cannot be read is named by its
 //! place in the log.
 
+use super::splice;
 use kernel::{Digest, DirectiveId, EntryId, SnapshotId, StreamId, TenantId, Timestamp, TraceId};
 use ledger::entry::Entry;
 use ledger::row::unreadable;
@@ -22,13 +23,16 @@ pub(super) const ENTRIES: &str = "SELECT e.position, e.id, s.name, e.stream_vers
      LEFT JOIN names a ON a.number = e.actor AND a.log = e.position >> 40 \
      LEFT JOIN names u ON u.number = e.subject AND u.log = e.position >> 40";
 
-/// Documents with the names that they carry, from these tables: `d` must be the
-/// documents and `s` the names of their streams.
+/// Documents with the names that they carry, and the payload that a body was cut
+/// from, from these tables: `d` must be the documents and `s` the names of their
+/// streams.
 pub(super) fn documents_from(tables: &str) -> String {
     format!(
         "SELECT s.name, d.version, d.created_seq, d.updated_seq, d.status, d.subject IS NULL, \
-         u.name, d.directive, d.due_at, d.body FROM {tables} \
-         LEFT JOIN names u ON u.number = d.subject"
+         u.name, d.directive, d.due_at, d.body, d.payload_at, m.payload FROM {tables} \
+         LEFT JOIN names u ON u.number = d.subject \
+         LEFT JOIN entries m ON d.payload_at IS NOT NULL \
+         AND m.position = d.log * {LOG_STRIDE} + d.created_seq"
     )
 }
 
@@ -125,8 +129,16 @@ fn read_document(row: &Row<'_>) -> Result<Document, Fault> {
         subject: optional(row, (6, "subject"))?,
         directive: column::<Option<[u8; 16]>>(row, (7, "directive"))?.map(|b| DirectiveId(uuid(b))),
         due_at: column::<Option<i64>>(row, (8, "due_at"))?.map(Timestamp::from_micros),
-        body: column(row, (9, "body"))?,
+        body: body(row)?,
     })
+}
+
+fn body(row: &Row<'_>) -> Result<String, Fault> {
+    let Some(at) = column::<Option<u32>>(row, (10, "payload_at"))? else {
+        return column(row, (9, "body"));
+    };
+    let (rest, payload) = (plain(row, (9, "body"))?, plain(row, (11, "payload"))?);
+    splice::join(rest, at, payload).ok_or_else(|| unreadable("payload_at", &at.to_string()))
 }
 
 /// The document in this row of [`documents_from`].

@@ -7,6 +7,7 @@ mod stores;
 
 mod appending;
 mod commands;
+mod cut;
 mod guards;
 mod late;
 mod nodes;

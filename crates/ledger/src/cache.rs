@@ -1,0 +1,117 @@
+//! Current states in memory, a bounded number of them: those that were changed
+//! or read from storage last, in two generations. When the young one is full
+//! it becomes the old one, whose states are forgotten.
+
+use crate::group::Cached;
+use kernel::{StreamId, TenantId};
+use std::collections::HashMap;
+
+pub(crate) type Key = (TenantId, StreamId);
+
+/// States of one generation at most.
+const GENERATION_STATES_MAX: usize = 50_000;
+
+#[derive(Default)]
+pub(crate) struct Cache {
+    young: HashMap<Key, Cached>,
+    old: HashMap<Key, Cached>,
+}
+
+impl Cache {
+    pub(crate) fn get(&self, key: &Key) -> Option<&Cached> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    /// Keeps these states; where one is kept already, it is replaced.
+    pub(crate) fn extend(&mut self, states: impl Iterator<Item = (Key, Cached)>) {
+        self.young.extend(states);
+        if self.young.len() > GENERATION_STATES_MAX {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: &Key) {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+
+    /// Forgets every state of this tenant.
+    pub(crate) fn remove_all_of(&mut self, tenant: TenantId) {
+        self.young.retain(|(whose, _), _| *whose != tenant);
+        self.old.retain(|(whose, _), _| *whose != tenant);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.young.clear();
+        self.old.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::Timestamp;
+    use kernel::aggregate::State;
+    use kernel::json::JsonFault;
+    use kernel::unit::Refs;
+    use std::sync::Arc;
+
+    struct Any;
+    impl State for Any {
+        fn body(&self) -> Result<String, JsonFault> {
+            Ok("{}".into())
+        }
+        fn status(&self) -> &str {
+            "any"
+        }
+        fn refs(&self) -> Refs {
+            Refs::default()
+        }
+        fn due(&self) -> Option<Timestamp> {
+            None
+        }
+    }
+
+    fn tenant(number: u128) -> TenantId {
+        TenantId(uuid::Uuid::from_u128(number))
+    }
+
+    fn state(of: u128, number: usize, version: u64) -> (Key, Cached) {
+        let key = (tenant(of), StreamId::new("any", number));
+        (key, Cached::new(version, 1, Arc::new(Any)))
+    }
+
+    fn version(cache: &Cache, of: u128, number: usize) -> Option<u64> {
+        let (key, _) = state(of, number, 0);
+        cache.get(&key).map(Cached::version)
+    }
+
+    #[test]
+    fn what_was_kept_last_is_there_and_what_was_kept_before_is_bounded() {
+        let mut cache = Cache::default();
+        let each = |version| (0..=GENERATION_STATES_MAX).map(move |n| state(1, n, version));
+        cache.extend(each(1));
+        assert_eq!(version(&cache, 1, 7), Some(1), "one generation is kept");
+        cache.extend(std::iter::once(state(1, 7, 2)));
+        assert_eq!(version(&cache, 1, 7), Some(2), "the newer hides the older");
+        assert_eq!(version(&cache, 1, 8), Some(1));
+        cache.extend((0..=GENERATION_STATES_MAX).map(|n| state(2, n, 5)));
+        assert_eq!(version(&cache, 1, 8), None, "the old generation is gone");
+        assert_eq!(version(&cache, 1, 7), Some(2), "it was young");
+        assert!(cache.young.len() + cache.old.len() <= 2 * GENERATION_STATES_MAX + 2);
+    }
+
+    #[test]
+    fn what_is_removed_is_in_neither_generation() {
+        let mut cache = Cache::default();
+        cache.extend((0..=GENERATION_STATES_MAX).map(|n| state(1, n, 1)));
+        cache.extend([state(1, 0, 2), state(2, 0, 3)].into_iter());
+        cache.remove(&state(1, 0, 0).0);
+        assert_eq!(version(&cache, 1, 0), None);
+        cache.remove_all_of(tenant(1));
+        assert_eq!(version(&cache, 1, 1), None);
+        assert_eq!(version(&cache, 2, 0), Some(3));
+        cache.clear();
+        assert_eq!(version(&cache, 2, 0), None);
+    }
+}
