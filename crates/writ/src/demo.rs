@@ -71,13 +71,15 @@ pub(crate) async fn run(demo: Demo, output: Json) -> Result<(), Failure> {
         return running.stop().await;
     }
     let healing = player.resolve_when_mended(&name, patient);
+    let asked_to_end = up::asked_to_end();
+    tokio::pin!(asked_to_end);
     tokio::select! {
-        () = up::asked_to_end() => {}
+        () = &mut asked_to_end => {}
         healed = healing => {
             if let Err(failure) = healed {
                 failure.report();
             }
-            up::asked_to_end().await;
+            asked_to_end.await;
         }
     }
     running.stop().await
@@ -93,8 +95,9 @@ pub(crate) async fn patient(args: PatientArgs) -> Result<(), Failure> {
     let address = listener
         .local_addr()
         .map_err(|e| Failure::failed(e.to_string()))?;
+    let asked_to_end = up::asked_to_end();
     println!("http://{address}");
-    patient::serve(listener, Patient::default(), up::asked_to_end())
+    patient::serve(listener, Patient::default(), asked_to_end)
         .await
         .map_err(|e| Failure::failed(e.to_string()))
 }

@@ -83,6 +83,7 @@ pub(crate) async fn witness(asked: cli::Witness, output: Json) -> Result<(), Fai
         .local_addr()
         .map_err(|e| Failure::failed(format!("cannot listen: {e}")))?;
     let (url, public) = (format!("http://{address}"), key.verifier().to_string());
+    let asked_to_end = crate::up::asked_to_end();
     match output {
         Json::Yes => println!("{}", serde_json::json!({"url": url, "key": public})),
         Json::No => {
@@ -91,7 +92,7 @@ pub(crate) async fn witness(asked: cli::Witness, output: Json) -> Result<(), Fai
         }
     }
     let witness = server::witness::Witness::new(key, logs, Arc::new(files), Arc::new(SystemClock));
-    Ok(server::witness::serve(listener, witness, crate::up::asked_to_end()).await?)
+    Ok(server::witness::serve(listener, witness, asked_to_end).await?)
 }
 
 /// The witness's key; made at the first start.

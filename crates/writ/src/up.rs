@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{Postgres, Sqlite};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -379,19 +380,30 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
     drop(stopping.wait_for(|stop| *stop).await);
 }
 
-/// Ends when the process is asked to end.
-pub(crate) async fn asked_to_end() {
-    let mut terminated =
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(signal) => signal,
-            Err(error) => {
-                tracing::error!(%error, "cannot listen for SIGTERM");
-                return std::future::pending().await;
-            }
-        };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated.recv() => {}
+/// Ends when the process is asked to end. It listens from the call on: whoever
+/// is told that writ serves may ask at once.
+pub(crate) fn asked_to_end() -> impl Future<Output = ()> {
+    let asked = [SignalKind::terminate(), SignalKind::interrupt()].map(|kind| match signal(kind) {
+        Ok(signal) => Some(signal),
+        Err(error) => {
+            tracing::error!(%error, "cannot listen for the signals that end writ");
+            None
+        }
+    });
+    async move {
+        let [terminated, interrupted] = asked.map(come);
+        tokio::select! {
+            () = terminated => {}
+            () = interrupted => {}
+        }
+    }
+}
+
+async fn come(signal: Option<Signal>) {
+    match signal {
+        // `None` when no more can come.
+        Some(mut signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }
 
@@ -427,6 +439,7 @@ fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
 pub(crate) async fn run(up: Up, output: crate::commands::Json) -> Result<(), Failure> {
     let running = start(&up).await?;
     let url = format!("http://{}", running.address);
+    let asked_to_end = asked_to_end();
     match output {
         crate::commands::Json::Yes => println!(
             "{}",
@@ -451,7 +464,7 @@ pub(crate) async fn run(up: Up, output: crate::commands::Json) -> Result<(), Fai
         }
     }
     tokio::select! {
-        () = asked_to_end() => {}
+        () = asked_to_end => {}
         () = ended(&running.server) => {}
     }
     running.stop().await
