@@ -141,11 +141,14 @@ fn filter(view: &FilterView) -> Markup {
         let words = |name: &String| (name.clone(), name.replace('_', " "));
         all.iter().map(words).collect()
     };
+    // A type is a name, and stands as it is written.
+    let types = view.types.iter().map(|name| (name.clone(), name.clone()));
+    let types: Vec<_> = types.collect();
     html! {
         details.filters #filters open[view.used()] {
             summary { "Filter" }
             form method="get" action="/approvals" aria-label="Filter" { div.grid {
-            (choice("kind", "type", "Type", &named(&view.types), &view.directive_type))
+            (choice("kind", "type", "Type", &types, &view.directive_type))
             (choice("class", "class", "Does", &named(&view.classes), &view.class))
             (choice("issuer", "issuer", "Issued by", &view.issuers, &view.issuer))
             div.field {
@@ -153,7 +156,7 @@ fn filter(view: &FilterView) -> Markup {
                 input #subject type="text" name="subject" value=(text::plain(&view.subject)) placeholder="service/checkout";
             }
             (choice("status", "status", "Decided as", &named(&view.statuses), &view.status))
-            div.field.checks {
+            div.field.ticks {
                 label { input type="checkbox" name="decidable" value="true" checked[view.decidable]; " I may decide" }
                 label { input type="checkbox" name="overdue" value="true" checked[view.overdue]; " Overdue" }
             }

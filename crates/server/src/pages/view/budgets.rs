@@ -146,12 +146,12 @@ pub fn budgets_page(frame: &Frame, view: &BudgetsView) -> Markup {
         (part::section("declared", "Declared by the pack", html! {
             @if view.declared.is_empty() { (part::empty("The pack declares no budget: nothing can be spent.")) } @else {
                 div.scroll tabindex="0" role="region" aria-label="Declared budgets" {
-                    table {
+                    table.stack {
                         thead { tr { th scope="col" { "Budget" } th scope="col" { "Counted by" } th scope="col" { "Period" } th.num scope="col" { "Warns over" } th.num scope="col" { "Cap" } } }
                         tbody {
                             @for row in &view.declared {
-                                tr { th scope="row" { (text::shown(&row.name)) } td { (text::shown(&row.scope)) } td { (text::shown(&row.period)) }
-                                    td.num { @match &row.soft { Some(soft) => (soft), None => "never" } } td.num { (row.hard) } }
+                                tr { th scope="row" { (text::shown(&row.name)) } td data-label="Counted by" { (text::shown(&row.scope)) } td data-label="Period" { (text::shown(&row.period)) }
+                                    td.num data-label="Warns over" { @match &row.soft { Some(soft) => (soft), None => "never" } } td.num data-label="Cap" { (row.hard) } }
                             }
                         }
                     }

@@ -74,12 +74,12 @@ pub fn difference_page(frame: &Frame, view: &DifferenceView) -> Markup {
         (part::section("changes", "What differs", html! {
             @if view.changes.is_empty() { (part::empty("Nothing.")) } @else {
                 div.scroll tabindex="0" role="region" aria-label="Fields that differ" {
-                    table {
+                    table.stack {
                         thead { tr { th scope="col" { "Field" } th scope="col" { "Was" } th scope="col" { "Is" } } }
                         tbody {
                             @for row in &view.changes {
                                 tr { th scope="row" { (text::shown(&row.path)) }
-                                    td { (side(row.before.as_deref(), "not there")) } td { (side(row.after.as_deref(), "gone")) } }
+                                    td data-label="Was" { (side(row.before.as_deref(), "not there")) } td data-label="Is" { (side(row.after.as_deref(), "gone")) } }
                             }
                         }
                     }

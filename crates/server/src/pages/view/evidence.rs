@@ -168,23 +168,23 @@ pub fn snapshot_panel(now: Timestamp, view: &SnapshotView) -> Markup {
         p.hint { "Snapshot " (part::id_link(&view.id)) " of " (part::subject(&view.subject)) ", "
             (text::shown(&view.schema)) ", state version " (view.state_version) }
         div.scroll tabindex="0" role="region" aria-label="Fields" {
-            table {
+            table.stack {
                 thead { tr { th scope="col" { "Field" } th scope="col" { "Value" } th.num scope="col" { "Sure" } th scope="col" { "Source" } th scope="col" { "Age" } } }
                 tbody {
                     @for field in &view.fields {
                         tr.conflict[!field.contradictions.is_empty()] {
                             th scope="row" { (text::shown(&field.field)) }
-                            td { (json::inline(&field.claim.value))
+                            td data-label="Value" { (json::inline(&field.claim.value))
                                 @for other in &field.contradictions {
                                     p.contradiction { (chip::chip(chip::Tone::Warn, "contradicted")) " "
                                         (text::shown(&other.source)) " says " (json::inline(&other.value)) ", "
                                         (part::brief_time(now, other.observed_at)) " " (part::id_link(&other.evidence)) }
                                 }
                             }
-                            td.num { (format!("{:.2}", field.confidence)) }
-                            td { a href={ "/evidence/" (text::segment(&field.claim.evidence)) } { (text::shown(&field.claim.source)) }
+                            td.num data-label="Sure" { (format!("{:.2}", field.confidence)) }
+                            td data-label="Source" { a href={ "/evidence/" (text::segment(&field.claim.evidence)) } { (text::shown(&field.claim.source)) }
                                 " " span.hint { (text::shown(&field.claim.trust.replace('_', " "))) } }
-                            td { (part::brief_time(now, field.claim.observed_at)) }
+                            td data-label="Age" { (part::brief_time(now, field.claim.observed_at)) }
                         }
                     }
                 }

@@ -68,8 +68,9 @@ fn fact_of(frame: &Frame, of: &FactStanding) -> Markup {
             ("Tells", html! { span data-fact=(text::plain(&fact.name)) { (told(of)) } }),
             ("For", html! { @match &of.key { Some(key) => code { (text::shown(key)) }, None => span.hint { (lacks(fact.per)) } } }),
             ("Counts", html! { (fact.happening.to_string().replace('_', " ")) (only(&fact.only)) }),
-            ("Window", html! { (window(fact.within)) @if let Some(zone) = &fact.zone { ", in " (text::shown(&zone.to_string())) } ": from " (part::brief_time(now, of.window_from)) }),
-            ("Last", html! { @match of.latest { Some(at) => (part::brief_time(now, at)), None => span.hint { "not known" } } }),
+            ("Window", html! { (window(fact.within)) @if let Some(zone) = &fact.zone { ", in " (text::shown(&zone.to_string())) }
+                @if !matches!(fact.within, Within::Sliding(_)) { ", which began " (part::brief_time(now, of.window_from)) } }),
+            ("Last", html! { @match (of.latest, &of.key) { (Some(at), _) => (part::brief_time(now, at)), (None, Some(_)) if of.status == FactStatus::Ready => span.hint { "never" }, _ => span.hint { "not known" } } }),
             ("Counted", html! {
                 @match of.status {
                     FactStatus::Ready => (chip::chip(chip::Tone::Good, "ready")),
@@ -111,9 +112,9 @@ fn lacks(per: Per) -> &'static str {
 
 fn window(within: Within) -> String {
     match within {
-        Within::Sliding(span) => part::span(span),
-        Within::Day => "the day".to_owned(),
-        Within::Month => "the month".to_owned(),
+        Within::Sliding(span) => format!("the last {}", part::span(span)),
+        Within::Day => "the day so far".to_owned(),
+        Within::Month => "the month so far".to_owned(),
     }
 }
 

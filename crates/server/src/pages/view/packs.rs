@@ -93,17 +93,17 @@ fn residency(view: &Result<ResidencyView, String>) -> Markup {
     };
     html! {
         @match &view.allowed {
-            Some(allowed) => p { "Allowed: " (text::shown(allowed)) ". " (text::shown(&view.standing)) },
+            Some(allowed) => p { "Allowed: " (text::prose(allowed)) ". " (text::shown(&view.standing)) },
             None => p { "The pack has no residency.yaml: no step reaches anything outside." },
         }
-        @if !view.faults.is_empty() { ul { @for fault in &view.faults { li { (text::shown(fault)) } } } }
+        @if !view.faults.is_empty() { ul { @for fault in &view.faults { li { (text::prose(fault)) } } } }
         @if !view.regions.is_empty() {
             div.scroll tabindex="0" role="region" aria-label="Regions, calls of thirty days" {
-                table {
+                table.stack {
                     thead { tr { th scope="col" { "Region" } th.num scope="col" { "Endpoints" } th.num scope="col" { "Calls in 30 days" } th.num scope="col" { "Money" } } }
                     tbody {
                         @for row in &view.regions {
-                            tr { th scope="row" { (text::shown(&row.region)) } td.num { (row.endpoints) } td.num { (row.calls) } td.num { (row.money) } }
+                            tr { th scope="row" { (text::shown(&row.region)) } td.num data-label="Endpoints" { (row.endpoints) } td.num data-label="Calls" { (row.calls) } td.num data-label="Money" { (row.money) } }
                         }
                     }
                 }
@@ -111,11 +111,11 @@ fn residency(view: &Result<ResidencyView, String>) -> Markup {
         }
         @if !view.endpoints.is_empty() {
             div.scroll tabindex="0" role="region" aria-label="Endpoints" {
-                table {
+                table.stack {
                     thead { tr { th scope="col" { "Endpoint" } th scope="col" { "Region" } th scope="col" { "Attested" } th.num scope="col" { "Calls" } th scope="col" { "Standing" } } }
                     tbody {
                         @for row in &view.endpoints {
-                            tr { th scope="row" { (text::shown(&row.endpoint)) } td { (text::shown(&row.region)) } td { (text::shown(&row.attested)) } td.num { (row.calls) } td { (chip::status(row.standing)) } }
+                            tr { th scope="row" { (text::shown(&row.endpoint)) } td data-label="Region" { (text::shown(&row.region)) } td data-label="Attested" { (text::shown(&row.attested)) } td.num data-label="Calls" { (row.calls) } td data-label="Standing" { (chip::status(row.standing)) } }
                         }
                     }
                 }

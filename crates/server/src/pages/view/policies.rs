@@ -122,15 +122,15 @@ fn shadow(frame: &Frame, view: &PoliciesView) -> Markup {
         }
         @if !of.items.is_empty() {
             div.scroll tabindex="0" role="region" aria-label="Verdicts that the shadow would have given otherwise" {
-                table {
+                table.stack {
                     thead { tr { th scope="col" { "Verdict" } th scope="col" { "When" } th scope="col" { "Enforced" } th scope="col" { "Shadow" } } }
                     tbody {
                         @for item in &of.items {
                             tr {
                                 th scope="row" { (part::id_link(&item.verdict)) " " span.hint { (text::pieces(&item.choke_point.replace('_', " "))) } }
-                                td { (part::brief_time(frame.now, item.at)) }
-                                td { (chip::verdict(item.was.0)) " " (text::prose(&item.was.1)) }
-                                td { (chip::verdict(item.would_be.0)) " " (text::prose(&item.would_be.1)) }
+                                td data-label="When" { (part::brief_time(frame.now, item.at)) }
+                                td data-label="Enforced" { (chip::verdict(item.was.0)) " " (text::prose(&item.was.1)) }
+                                td data-label="Shadow" { (chip::verdict(item.would_be.0)) " " (text::prose(&item.would_be.1)) }
                             }
                         }
                     }
