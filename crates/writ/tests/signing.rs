@@ -1,6 +1,7 @@
 //! Decisions with the real binary. Signed: a key is made, registered and
 //! confirmed, a yes is signed where policy demands it, and what was signed
-//! verifies offline, also out of a bundle of the ledger.
+//! verifies offline, also out of a bundle of the ledger. Edited, and read: what
+//! the gate said, what may go alone, what happened before.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -230,4 +231,62 @@ async fn an_edit_shows_each_field_before_and_after() {
     assert_eq!(done["decision"], Value::Null);
     let directive = writ(&world, ann, &["show", id]).json();
     assert_eq!(directive["state"]["contract"]["objective"], "gently");
+}
+
+/// What the binary writes for people.
+fn told(world: &World, token: &str, arguments: &[&str]) -> Said {
+    let done = Command::new(env!("CARGO_BIN_EXE_writ"))
+        .args(arguments)
+        .env("WRIT_SERVER", &world.url)
+        .env("WRIT_TOKEN", token)
+        .output()
+        .expect("the binary starts");
+    Said {
+        code: done.status.code().expect("it ends"),
+        text: String::from_utf8([done.stdout, done.stderr].concat()).expect("text"),
+    }
+}
+
+fn declare_history(pack: &Path) {
+    let facts = "facts:\n  - { name: approvals, happening: approval_given, per: subject, within: 1d, measure: count }\n";
+    std::fs::write(pack.join("history.yaml"), facts).expect("it can be written");
+}
+
+#[tokio::test]
+async fn what_was_decided_and_what_may_go_alone_is_read_at_the_command_line() {
+    let world = World::with_an_incident_in(declare_history).await;
+    let ann = world.token.as_str();
+    let say = |arguments: &[&str]| told(&world, ann, arguments);
+    let waiting = writ(&world, ann, &["list", "approvals", "--status", "pending"]).json();
+    let item = &waiting["items"][0];
+    let id = item["directive"].as_str().expect("an id");
+    let verdict = item["state"]["request"]["binding"]["verdicts"][0].clone();
+    let verdict = verdict.as_str().expect("an id");
+    for of in [id, verdict] {
+        say(&["explain", of])
+            .ends(0, "ALLOW  ")
+            .ends(0, "who    system:runbooks")
+            .ends(0, "\npolicy ");
+    }
+    say(&["runbook", "grounding"]).ends(0, "# Blocked by grounding");
+    say(&["runbook", "none"]).ends(2, "there are: ");
+
+    let ladder = writ(&world, ann, &["autonomy", "list"]).json();
+    let kind = ladder["items"][0]["kind"].as_str().expect("a type");
+    say(&["autonomy", "list"])
+        .ends(0, kind)
+        .ends(0, "supervised  0              50  0");
+    let shown = writ(&world, ann, &["autonomy", "show", kind]).json();
+    assert_eq!(shown["state"]["kind"], kind);
+    let why = ["--reason", "it went well"];
+    let grant = [&["autonomy", "grant", kind][..], &why].concat();
+    say(&grant).ends(1, "0 of 50 approved runs succeeded");
+    let withdraw = [&["autonomy", "withdraw", kind][..], &why].concat();
+    say(&withdraw).ends(1, "is not signed off");
+
+    let subject = item["subject"].as_str().expect("a subject");
+    say(&["history"]).ends(0, "(give a subject)");
+    let of = say(&["history", "--subject", subject]);
+    of.ends(0, subject).ends(0, "approval_given");
+    say(&["history", "--subject", "nothing"]).ends(1, "subject");
 }

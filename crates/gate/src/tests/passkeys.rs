@@ -1,18 +1,19 @@
 //! Passkeys: what an authenticator must have signed for a decision to count,
 //! one fault at a time, with an authenticator in software.
 
-use super::signing::{TENANT, demanding, vote, waiting};
+use super::signing::{Holder, TENANT, demanding, vote, waiting};
 use super::world::{Who, World, person};
 use crate::Approval;
 use crate::approval::{Choice, Signed, Statement, Word};
 use crate::operations::Decided;
 use crate::signing_key::{
-    self, Algorithm, Assertion, Passkey, Possession, PublicKey, Registration, SigningKey,
+    self, Algorithm, Assertion, Counted, Passkey, Possession, PublicKey, Registration, SigningKey,
+    SigningKeyEvent,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ed25519_dalek::Signer as _;
-use kernel::{ApprovalId, Code, Digest, Role};
+use kernel::{Aggregate as _, ApprovalId, Code, Digest, Role, Stamp};
 use serde_json::{Value, json};
 
 const ORIGIN: &str = "https://writ.example:8443";
@@ -321,6 +322,11 @@ fn another_signature_or_none_of_an_authenticator_is_refused() {
         "allowed are 4096",
     );
     check(
+        "too long, of the authenticator",
+        |s| altered(s, |a| a.authenticator_data = STANDARD.encode(vec![0; 4097])),
+        "allowed are 4096",
+    );
+    check(
         "no JSON",
         |s| altered(s, |a| a.client_data = STANDARD.encode("hello")),
         "not what a browser makes",
@@ -364,13 +370,23 @@ fn a_passkey_proves_itself_when_it_is_registered() {
     wrong("a compressed point", |r| {
         r.public.public_key = STANDARD.encode([2; 33])
     });
+    wrong("a compressed point of the same key", |r| {
+        let point = STANDARD.decode(&r.public.public_key).unwrap();
+        let sign = 2 + (point[64] & 1);
+        r.public.public_key = STANDARD.encode([&[sign], &point[1..33]].concat());
+    });
     wrong("no point of the curve", |r| {
         r.public.public_key = STANDARD.encode([4; 65])
     });
     wrong("no credential", |r| {
         r.public.passkey.as_mut().unwrap().credential.clear()
     });
+    wrong("a credential that is too long", |r| {
+        r.public.passkey.as_mut().unwrap().credential = URL_SAFE_NO_PAD.encode([9; 1024]);
+    });
+    let long = format!("https://{}", "a".repeat(254));
     for text in [
+        long.as_str(),
         "http://writ.example",
         "writ.example",
         "https://",
@@ -383,4 +399,40 @@ fn a_passkey_proves_itself_when_it_is_registered() {
     }
     let unverified = Authenticator::es256().registration(|m| m.flags = 0x01);
     assert_eq!(register(&unverified).unwrap_err().code, Code::Invalid);
+}
+
+/// What a state is folded from, and what is verified without a server, is
+/// checked by itself, also where an operation has looked at it before.
+#[test]
+fn what_was_checked_when_it_was_written_is_checked_again() {
+    let mut world = demanding();
+    let mut ann = Authenticator::es256().active(&mut world);
+    let id = ann.public().id().unwrap();
+    let key = world.see::<SigningKey>(id).unwrap();
+    let stamp = Stamp {
+        at: world.now,
+        actor: ann.who.0.clone(),
+        entry: key.entry,
+        version: 9,
+    };
+    let counts = |counter: u32| {
+        let event = SigningKeyEvent::Counted(Counted { counter });
+        SigningKey::evolve(Some((*key).clone()), &event, &stamp).map(|key| key.counter)
+    };
+    assert_eq!(key.counter, 1);
+    assert!(counts(0).is_err() && counts(1).is_err(), "it counts up");
+    assert_eq!(counts(2).unwrap(), 2);
+
+    let approval = waiting(&mut world);
+    let signed = ann.says(&world, approval, |_| ());
+    let other = Authenticator::ed25519().public();
+    let refusal = signed.verified(&other).unwrap_err();
+    assert!(refusal.message.starts_with("it names the key"), "{refusal}");
+    // A key in a file signs the message itself, and nothing of a browser's.
+    let bob = Holder::new("bob", 2).active(&mut world);
+    let mut plain = bob.says(&world, approval, Choice::Approve);
+    plain.verified(&bob.public()).unwrap();
+    plain.passkey = signed.passkey;
+    let refusal = plain.verified(&bob.public()).unwrap_err();
+    assert!(refusal.message.contains("is no passkey"), "{refusal}");
 }

@@ -23,11 +23,7 @@ pub(crate) async fn run(client: &Client, output: Json, id: &str) -> Result<(), F
 /// The verdict that stopped a directive last; of one that was never stopped,
 /// the last.
 async fn latest(client: &Client, directive: &str) -> Result<String, Failure> {
-    let newest = |status: &str| {
-        let directive = escaped(directive);
-        format!("/v1/verdicts?directive={directive}&order=desc&limit=1{status}")
-    };
-    for path in [newest("&status=BLOCK"), newest("")] {
+    for path in newest(directive) {
         let answer = client.get(&path).await?;
         if let Some(verdict) = items(&answer).first() {
             return Ok(full(verdict, "id").to_owned());
@@ -37,6 +33,15 @@ async fn latest(client: &Client, directive: &str) -> Result<String, Failure> {
         Failure::usage(format!("the gate was never asked about `{directive}`"))
             .hint("it may still be a draft: `writ show` says where it stands"),
     )
+}
+
+/// Where the newest block of a directive is asked for, and then its newest
+/// verdict.
+fn newest(directive: &str) -> [String; 2] {
+    ["&status=BLOCK", ""].map(|status| {
+        let directive = escaped(directive);
+        format!("/v1/verdicts?directive={directive}&order=desc&limit=1{status}")
+    })
 }
 
 fn texts<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a str> {
@@ -113,11 +118,10 @@ fn in_force(of: &Value, path: &str) -> &'static str {
 /// One check: what it found, what would have to change, and its runbook.
 fn check(out: &mut String, line: &Value) {
     let (name, verdict) = (full(line, "check"), full(line, "verdict"));
+    let _ = writeln!(out, "\n{verdict:<6} {name}: {}", full(line, "reason"));
     if verdict == "ALLOW" {
-        let _ = writeln!(out, "\n{verdict:<6} {name}: {}", full(line, "reason"));
         return;
     }
-    let _ = writeln!(out, "\n{verdict:<6} {name}: {}", full(line, "reason"));
     for remedy in texts(line, "remedies") {
         let _ = writeln!(out, "       → {remedy}");
     }
@@ -146,8 +150,84 @@ pub(crate) fn runbook(name: &str) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use super::{explained, newest};
     use crate::cli::Cli;
     use clap::Parser as _;
+    use serde_json::{Value, json};
+
+    fn check(name: &str, verdict: &str, runbook: &str) -> Value {
+        json!({
+            "check": name, "verdict": verdict, "reason": format!("why {name}"),
+            "remedies": [format!("mend {name}")], "runbook": runbook,
+        })
+    }
+
+    #[test]
+    fn an_explanation_is_told_whole() {
+        let of = json!({
+            "verdict": "BLOCK", "summary": "it was stopped",
+            "evaluated_at": "2026-03-01T00:00:00.000000Z",
+            "who": { "issued_by": "agent:scout" },
+            "what": {
+                "objective": "mend it", "type": "host.mend", "subject": "host/a",
+                "target": "plan", "choke_point": "plan_approval", "snapshot": "snp_1",
+            },
+            "under": {
+                "policy": "c0ffee", "policy_in_force": true,
+                "determining": [
+                    { "id": "no-nights", "written": { "file": "night.cedar", "line": 3, "text": "forbid (\n  all\n);" } },
+                    { "id": "former", "written": null },
+                ],
+            },
+            "withheld": ["the kill switch"],
+            "checks": [
+                check("freshness", "ALLOW", "/runbooks/freshness"),
+                check("budget", "BLOCK", "/runbooks/budget"),
+                check("own", "WARN", "https://runbooks.example/own"),
+            ],
+        });
+        let expected = "\
+BLOCK  it was stopped
+
+who    agent:scout
+what   mend it (host.mend) on host/a, plan at plan_approval
+when   2026-03-01T00:00:00.000000Z
+under  policy set c0ffee (in force)
+bound  snapshot snp_1
+
+permit withheld: the kill switch
+
+ALLOW  freshness: why freshness
+
+BLOCK  budget: why budget
+       → mend budget
+       runbook: writ runbook budget
+
+WARN   own: why own
+       → mend own
+       runbook: https://runbooks.example/own
+
+policy no-nights  night.cedar:3
+  forbid (
+    all
+  );
+
+policy former (of a set that is in force no more)
+";
+        assert_eq!(explained(&of), expected);
+        let mut replaced = of.clone();
+        replaced["under"]["policy_in_force"] = json!(false);
+        assert!(explained(&replaced).contains("policy set c0ffee (replaced since)"));
+    }
+
+    #[test]
+    fn the_newest_block_is_asked_for_before_the_newest_verdict() {
+        let asked = "/v1/verdicts?directive=dir_1&order=desc&limit=1";
+        assert_eq!(
+            newest("dir_1"),
+            [format!("{asked}&status=BLOCK"), asked.to_owned()]
+        );
+    }
 
     /// The commands that a runbook tells to type, with something in each place
     /// that varies.

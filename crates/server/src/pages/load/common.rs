@@ -14,6 +14,7 @@ use ledger::{DocumentQuery, Entry, Order};
 use std::collections::BTreeMap;
 
 /// What principals are called, by their id.
+#[derive(Default)]
 pub(super) struct Names(BTreeMap<String, String>);
 
 impl Names {

@@ -1,6 +1,7 @@
 //! What comes from outside stays text, on every page that shows it.
 
 mod gate;
+mod says;
 
 use super::approvals::{ApprovalRow, ApprovalsView, FilterView, approvals_page};
 use super::budgets::{BudgetRow, BudgetsView, CounterRow, budgets_page};

@@ -19,7 +19,7 @@ use kernel::{
 };
 use maud::Markup;
 
-fn explanation() -> Explanation {
+pub(super) fn explanation() -> Explanation {
     let digest = Digest::of(b"x");
     Explanation {
         id: VerdictId(digest),
