@@ -1,6 +1,9 @@
 //! The inbox: what a person may decide on, and the filters that the API and
 //! the pages share.
 
+#[cfg(test)]
+mod tests;
+
 use crate::app::App;
 use crate::auth::Caller;
 use crate::http::cursor::{Page, Paging};

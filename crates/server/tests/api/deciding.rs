@@ -162,6 +162,9 @@ async fn the_inbox_is_filtered() {
     ] {
         assert_eq!(found(Approver, query).await, expected, "{query}");
     }
+    let directive = all[1]["directive"].as_str().unwrap();
+    let of_one = format!("directive={directive}&type=host.look");
+    assert_eq!(found(Viewer, &of_one).await, 1, "{of_one}");
     for role in [Viewer, Operator, Admin] {
         assert_eq!(found(role, "decidable=true").await, 0, "{role}");
     }
@@ -169,12 +172,25 @@ async fn the_inbox_is_filtered() {
         let path = format!("/v1/approvals?{query}");
         world.get(&path, side.token(Viewer)).await.is(400);
     }
+    // The page filters as the API does.
+    for (query, shown) in [
+        ("subject=host%2Fb", [false, true, false]),
+        ("subject=&type=host.look", [true, true, true]),
+        ("type=host.break", [false, false, false]),
+    ] {
+        let path = format!("/approvals?{query}");
+        let page = world.get(&path, side.token(Viewer)).await.is(200);
+        let text = String::from_utf8_lossy(&page.bytes).into_owned();
+        let found = ["a", "b", "c"].map(|host| text.contains(&format!("look at {host}<")));
+        assert_eq!(found, shown, "{query}: {text}");
+    }
     // A filtered listing goes on where its page ended.
     let mut seen = Vec::new();
     let mut path = "/v1/approvals?type=host.look&limit=2".to_owned();
     loop {
         let page = world.get(&path, side.token(Viewer)).await.is(200);
         let items = page.body["items"].as_array().unwrap();
+        assert!(items.len() <= 2, "a page is as long as was asked");
         seen.extend(items.iter().map(|i| i["id"].as_str().unwrap().to_owned()));
         match page.body["next_cursor"].as_str() {
             Some(cursor) => path = format!("/v1/approvals?type=host.look&limit=2&cursor={cursor}"),
