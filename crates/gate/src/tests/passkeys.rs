@@ -27,6 +27,10 @@ enum Secret {
 #[derive(Clone)]
 pub(super) struct Making {
     client: Value,
+    /// What stands there instead of it.
+    text: Option<String>,
+    /// Bytes after what an authenticator says.
+    more: usize,
     host: &'static str,
     flags: u8,
     counter: u32,
@@ -89,15 +93,19 @@ impl Authenticator {
                 "crossOrigin": false,
                 "other_keys_can_be_added_here": "do not compare clientDataJSON",
             }),
+            text: None,
+            more: 0,
             host: "writ.example",
             flags: 0x05,
             counter: self.counter,
         };
         change(&mut making);
-        let client = making.client.to_string().into_bytes();
+        let client = making.text.unwrap_or_else(|| making.client.to_string());
+        let client = client.into_bytes();
         let mut data = Digest::of(making.host.as_bytes()).0.to_vec();
         data.push(making.flags);
         data.extend(making.counter.to_be_bytes());
+        data.resize(data.len() + making.more, 0);
         let signed = [data.clone(), Digest::of(&client).0.to_vec()].concat();
         let signature = match &self.secret {
             Secret::Es256(key) => {
@@ -242,6 +250,25 @@ pub(super) const SAID: &[(&str, Change, Option<&str>)] = &[
         |m| m.counter = 0,
         Some("counter is 0 and was 1"),
     ),
+    ("extensions", |m| m.more = 4096 - 37, None),
+    (
+        "too many extensions",
+        |m| m.more = 4096 - 36,
+        Some("allowed are 4096"),
+    ),
+    (
+        "client data that is too long",
+        |m| m.client["more"] = json!("x".repeat(4096)),
+        Some("allowed are 4096"),
+    ),
+    (
+        "a type that stands twice",
+        |m| {
+            let twice = "{\"type\":\"webauthn.get\",";
+            m.text = Some(m.client.to_string().replacen('{', twice, 1));
+        },
+        Some("not what a browser makes"),
+    ),
     (
         "a list of the same",
         |m| {
@@ -370,23 +397,13 @@ fn a_passkey_proves_itself_when_it_is_registered() {
     wrong("a compressed point", |r| {
         r.public.public_key = STANDARD.encode([2; 33])
     });
-    wrong("a compressed point of the same key", |r| {
-        let point = STANDARD.decode(&r.public.public_key).unwrap();
-        let sign = 2 + (point[64] & 1);
-        r.public.public_key = STANDARD.encode([&[sign], &point[1..33]].concat());
-    });
     wrong("no point of the curve", |r| {
         r.public.public_key = STANDARD.encode([4; 65])
     });
     wrong("no credential", |r| {
         r.public.passkey.as_mut().unwrap().credential.clear()
     });
-    wrong("a credential that is too long", |r| {
-        r.public.passkey.as_mut().unwrap().credential = URL_SAFE_NO_PAD.encode([9; 1024]);
-    });
-    let long = format!("https://{}", "a".repeat(254));
     for text in [
-        long.as_str(),
         "http://writ.example",
         "writ.example",
         "https://",
@@ -435,4 +452,44 @@ fn what_was_checked_when_it_was_written_is_checked_again() {
     plain.passkey = signed.passkey;
     let refusal = plain.verified(&bob.public()).unwrap_err();
     assert!(refusal.message.contains("is no passkey"), "{refusal}");
+}
+
+/// A key that is none has no id, so that nothing can be verified with it.
+#[test]
+fn what_is_no_passkey_has_no_id() {
+    let with = |change: fn(&mut PublicKey)| {
+        let mut public = Authenticator::es256().public();
+        change(&mut public);
+        public.id()
+    };
+    assert!(with(|_| ()).is_ok());
+    let passkey = |key: &mut PublicKey, change: fn(&mut Passkey)| {
+        change(key.passkey.as_mut().unwrap());
+    };
+    let sized = |bytes: usize, letters: usize| {
+        let mut public = Authenticator::es256().public();
+        let passkey = public.passkey.as_mut().unwrap();
+        passkey.credential = URL_SAFE_NO_PAD.encode(vec![9; bytes]);
+        passkey.origin = format!("https://{}", "a".repeat(letters));
+        public.id().is_ok()
+    };
+    for (bytes, letters, is_key) in [
+        (1, 1, true),
+        (1023, 253, true),
+        (0, 1, false),
+        (1024, 1, false),
+        (1, 0, false),
+        (1, 254, false),
+    ] {
+        assert_eq!(sized(bytes, letters), is_key, "{bytes} {letters}");
+    }
+    let refusal = with(|key| {
+        let point = STANDARD.decode(&key.public_key).unwrap();
+        let sign = 2 + (point[64] & 1);
+        key.public_key = STANDARD.encode([&[sign], &point[1..33]].concat());
+    });
+    assert!(refusal.is_err(), "a compressed point of the same key");
+    let mut public = Authenticator::es256().public();
+    passkey(&mut public, |p| p.credential.push('='));
+    assert!(public.id().is_err(), "padding");
 }

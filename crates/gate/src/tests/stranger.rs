@@ -229,6 +229,23 @@ fn altered(value: &Value) -> Vec<Value> {
     all
 }
 
+/// Base64 of the same bytes with bits behind them; of what fills its letters,
+/// no base64 at all.
+fn other_spelling(text: &str) -> String {
+    let end = text.trim_end_matches('=');
+    let Some(last) = end.chars().last().filter(|_| end.len() < text.len()) else {
+        return format!("{text}=");
+    };
+    let next = match last {
+        'Z' => 'a',
+        'z' => '0',
+        '9' => '+',
+        '+' => '/',
+        letter => char::from(u8::try_from(letter).unwrap() + 1),
+    };
+    format!("{}{next}{}", &end[..end.len() - 1], &text[end.len()..])
+}
+
 /// Every way in which a member of this object is altered, removed or added.
 fn tampered(object: &Value) -> Vec<(String, Value)> {
     let mut all = Vec::new();
@@ -255,6 +272,16 @@ fn a_stranger_finds_what_was_tampered_with_in_what_was_signed() {
         let lines = log(&world);
         let signed = json!(signed);
         let mut all = tampered(&signed);
+        // Another spelling of the same bytes, and what no file's key signs.
+        let mut spelt = signed.clone();
+        let signature = signed["signature"].as_str().unwrap();
+        spelt["signature"] = json!(other_spelling(signature));
+        all.push(("another spelling".to_owned(), spelt));
+        let mut asserted = signed.clone();
+        asserted["passkey"] = json!(decided(1).1.passkey);
+        if who == 0 {
+            all.push(("an assertion".to_owned(), asserted));
+        }
         for part in ["statement", "passkey"] {
             if signed[part].is_object() {
                 all.extend(tampered(&signed[part]).into_iter().map(|(what, to)| {
@@ -445,6 +472,12 @@ fn a_stranger_takes_the_same_keys() {
         other("passkey-es256", "passkey-ed25519"),
         other("passkey-es256", "ed25519"),
         other(":B", ":C"),
+        // Another point than one of the curve.
+        other(&keys[1].public_key, &{
+            let mut point = STANDARD.decode(&keys[1].public_key).unwrap();
+            point[64] ^= 1;
+            STANDARD.encode(point)
+        }),
         other(origin, "http://writ.example"),
         other(origin, "http://localhost:8443"),
         other(origin, "https://writ.example:99999"),

@@ -372,6 +372,14 @@ async fn each_fact_says_what_it_tells_of_whom_and_whether_its_past_is_counted() 
         let row = |f: history::FactStanding| (f.fact.name, f.key, f.value, f.status, f.latest);
         found.into_iter().map(row).collect::<Vec<_>>()
     };
+    let standings = control.control.facts(tenant, None, None).await.unwrap();
+    let windows: Vec<_> = standings.iter().map(|f| f.window_from).collect();
+    let ago = |days: u32| control.now().minus(Span::from_secs(days * 86_400));
+    // Midnight in Berlin, a day ago, and thirty.
+    let midnight = Timestamp::parse("2026-02-28T23:00:00Z").unwrap();
+    assert_eq!(windows, [midnight, ago(1), ago(30)]);
+    let started = standings[0].counted_since.unwrap();
+    assert!(started < control.now() && standings.iter().all(|f| f.counted_since == Some(started)));
     let (ready, none) = (history::FactStatus::Ready, None::<serde_json::Value>);
     let text = |text: &str| text.to_owned();
     let tallies = control.all::<Tally>(tenant).await;

@@ -3,11 +3,13 @@
 
 use super::super::autonomy::{LadderView, Right, RungView, SetbackView, ladder_page};
 use super::super::explain::{ExplainView, explain_page};
+use super::super::history::{HistoryView, history_page};
 use super::gate::explanation;
 use super::{at, frame, verdict};
 use crate::pages::view::part::Who;
 use gate::autonomy::{Proof, Rung};
 use gate::explain::{Explanation, Line, RUNBOOKS};
+use gate::history::{Fact, FactStanding, FactStatus};
 use kernel::{Actor, PrincipalKind, Role, Verdict};
 use maud::{Markup, PreEscaped};
 use serde_json::json;
@@ -306,4 +308,87 @@ fn policies_that_determined_stand_as_they_are_written() {
     says(&replaced, "replaced", &[gone], &[none]);
     let nobody = explained(|of| of.under.determining.clear());
     says(&nobody, "none", &[none], &[gone]);
+}
+
+fn fact(of: &str) -> FactStanding {
+    let fact: Fact = serde_json::from_str(of).unwrap();
+    FactStanding {
+        fact,
+        status: FactStatus::Ready,
+        counted_since: Some(at()),
+        window_from: at(),
+        key: Some("host/a".to_owned()),
+        value: Some(json!(61)),
+        latest: Some(at()),
+    }
+}
+
+const COUNT: &str = r#"{"name": "f", "happening": "step_permitted", "per": "subject", "within": "day", "measure": "count"}"#;
+const SINCE: &str = r#"{"name": "f", "happening": "step_permitted", "per": "subject_and_agent", "within": "2h", "measure": "seconds_since", "only": {"modules": ["noop"], "cost_classes": ["CHEAP"]}}"#;
+
+fn history(of: FactStanding) -> Markup {
+    let view = HistoryView {
+        facts: Some(vec![of]),
+        ..HistoryView::default()
+    };
+    section(history_page(&frame(), &view), "f")
+}
+
+#[test]
+fn a_fact_says_what_it_tells_and_what_it_cannot_tell() {
+    let untold = ["nothing yet", "give a subject", "never", "counting back"];
+    let words = [
+        "61 times",
+        "host/a",
+        "> ready<",
+        "the day so far",
+        "which began",
+    ];
+    says(&history(fact(COUNT)), "a count", &words, &untold);
+    let one = FactStanding {
+        value: Some(json!(1)),
+        ..fact(COUNT)
+    };
+    says(&history(one), "once", &["1 time<"], &["1 times"]);
+    let words = [
+        "1m1s ago",
+        "the last 2h",
+        "; modules <code><bdi>noop</bdi></code>",
+        "; cost <code><bdi>CHEAP</bdi></code>",
+    ];
+    let not = ["which began", "; types", "; data", "; destinations"];
+    says(&history(fact(SINCE)), "seconds", &words, &not);
+    let never = FactStanding {
+        value: None,
+        latest: None,
+        ..fact(SINCE)
+    };
+    let words = ["never within the window", ">never<"];
+    says(&history(never), "never", &words, &["nothing yet"]);
+    for (of, lacks) in [
+        (COUNT, "give a subject<"),
+        (SINCE, "give a subject and an agent"),
+    ] {
+        let unknown = FactStanding {
+            key: None,
+            ..fact(of)
+        };
+        let words = ["nothing yet", lacks];
+        says(&history(unknown), "for nobody", &words, &["61"]);
+    }
+    let back = FactStanding {
+        status: FactStatus::CountingBack,
+        ..fact(COUNT)
+    };
+    let words = [
+        "nothing yet",
+        "> counting back<",
+        "Policies that name it block",
+    ];
+    says(
+        &history(back),
+        "counting back",
+        &words,
+        &["61 times", "> ready<"],
+    );
 }
