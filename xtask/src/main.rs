@@ -15,6 +15,7 @@ mod docs;
 mod scenarios;
 mod setup;
 mod shell;
+mod sim;
 mod test;
 mod tidy;
 mod torture;
@@ -59,6 +60,14 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Simulate nodes, people, agents, storage and an outside that fail, and
+    /// judge what came of it; `--help` says what there is.
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// Passed on to the simulator.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Write the generated documents.
     Docs {
         /// Compare them with what stands in the tree, and write nothing.
@@ -80,6 +89,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(&shell),
         Task::Bench { what, args } => bench::run(&shell, what.as_deref(), &args),
         Task::Torture { args } => torture::run(&shell, &args),
+        Task::Sim { args } => sim::run(&shell, &args),
         Task::Docs { check: true } => docs::compare(&shell),
         Task::Docs { check: false } => docs::write(&shell),
         Task::Scenarios { name } => scenarios::run(&shell, name.as_deref()),

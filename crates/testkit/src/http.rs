@@ -98,6 +98,11 @@ impl TwinHttp {
         self.state().chaos = Some((Dice::new(seed), percent));
     }
 
+    /// What was scripted and has not happened will not.
+    pub fn unscript(&self) {
+        self.state().script.clear();
+    }
+
     /// No more trouble.
     pub fn calm(&self) {
         let mut state = self.state();

@@ -24,6 +24,8 @@ pub mod sample;
 
 pub mod checks;
 mod harness;
+pub mod judge;
+pub mod sim;
 
 pub use cache::{Mood, TwinCache};
 pub use clock::TestClock;
@@ -37,4 +39,4 @@ pub use postgres::{PostgresDatabase, PostgresServer, eventually};
 pub use private::MemoryFiles;
 pub use sample::Sample;
 pub use secrets::TwinSecrets;
-pub use store::{Death, MemoryStore};
+pub use store::{Death, Held, MemoryStore};

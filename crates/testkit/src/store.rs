@@ -11,6 +11,7 @@ use ledger::query::{DocumentQuery, EntryQuery};
 use ledger::store::{Batch, Document, Leaf, Store, StoreFault};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// On which side of the commit a process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,28 @@ struct Faults {
     delay: Option<Duration>,
     death: Option<(u64, Death)>,
     failure: Option<u64>,
+    hold: Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>,
+    calls_left: Option<u64>,
+}
+
+/// An append that is kept waiting on its way to the disk.
+pub struct Held {
+    arrived: oneshot::Receiver<()>,
+    release: oneshot::Sender<()>,
+}
+
+impl Held {
+    /// Waits until an append has arrived.
+    pub async fn arrived(&mut self) {
+        // A handle that is gone appends nothing any more.
+        drop((&mut self.arrived).await);
+    }
+
+    /// Lets it go on.
+    pub fn release(self) {
+        // Nothing waits when nothing was appended.
+        self.release.send(()).unwrap_or(());
+    }
 }
 
 /// A handle on storage in memory.
@@ -129,6 +152,23 @@ impl MemoryStore {
     pub fn die_at(&self, count: u64, side: Death) {
         self.faults().death = Some((count, side));
     }
+    /// The process dies at its next call of the disk after this many, whether it
+    /// reads or writes: from then on this handle answers nothing.
+    pub fn die_after_calls(&self, calls: u64) {
+        self.faults().calls_left = Some(calls);
+    }
+    /// The next append waits on its way until it is released.
+    #[must_use]
+    pub fn hold_append(&self) -> Held {
+        let (here, arrived) = oneshot::channel();
+        let (release, go_on) = oneshot::channel();
+        self.faults().hold = Some((here, go_on));
+        Held { arrived, release }
+    }
+    /// No append waits any more.
+    pub fn let_go(&self) {
+        self.faults().hold = None;
+    }
     /// Whether the process of this handle has died.
     #[must_use]
     pub fn is_dead(&self) -> bool {
@@ -148,7 +188,12 @@ impl MemoryStore {
     /// The disk, when it answers.
     fn ask(&self) -> Result<MutexGuard<'_, Disk>, StoreFault> {
         let disk = self.disk();
-        let faults = self.faults();
+        let mut faults = self.faults();
+        match &mut faults.calls_left {
+            Some(0) => faults.fenced = true,
+            Some(calls) => *calls -= 1,
+            None => {}
+        }
         if faults.fenced || faults.down {
             return Err(StoreFault::Unavailable("the disk does not answer".into()));
         }
@@ -192,6 +237,11 @@ impl MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn append(&self, batches: Vec<Batch>) -> Result<(), StoreFault> {
+        let hold = self.faults().hold.take();
+        if let Some((here, go_on)) = hold {
+            here.send(()).unwrap_or(());
+            drop(go_on.await);
+        }
         let delay = self.faults().delay;
         if let Some(delay) = delay {
             tokio::time::sleep(delay).await;
