@@ -12,6 +12,7 @@
 
 mod bench;
 mod docs;
+mod mutants;
 mod scenarios;
 mod setup;
 mod shell;
@@ -68,6 +69,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Apply deliberate bugs, one at a time, and say which tool finds each. It
+    /// takes hours; some by name take minutes.
+    Mutants {
+        /// These only.
+        names: Vec<String>,
+    },
     /// Write the generated documents.
     Docs {
         /// Compare them with what stands in the tree, and write nothing.
@@ -90,6 +97,7 @@ fn main() -> ExitCode {
         Task::Bench { what, args } => bench::run(&shell, what.as_deref(), &args),
         Task::Torture { args } => torture::run(&shell, &args),
         Task::Sim { args } => sim::run(&shell, &args),
+        Task::Mutants { names } => mutants::run(&shell, &names),
         Task::Docs { check: true } => docs::compare(&shell),
         Task::Docs { check: false } => docs::write(&shell),
         Task::Scenarios { name } => scenarios::run(&shell, name.as_deref()),
