@@ -37,8 +37,8 @@ fn nothing_breaks_and_much_happens() {
         ("acknowledged", 1_000),
         ("raced", 200),
         ("died", 200),
-        ("stopped", 30),
-        ("effects", 30),
+        ("stopped", 12),
+        ("effects", 50),
     ] {
         assert!(number(&said, word) >= least, "{word}: {said}");
     }

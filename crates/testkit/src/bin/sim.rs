@@ -7,9 +7,13 @@
 )]
 
 use clap::Parser;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
 use testkit::sim::{Broken, Move, Tally, moves, play_guarded, shrink};
+
+/// In so many seeds some step must have reached the outside.
+const SEEDS_ALIVE: u64 = 10;
 
 /// Simulate nodes, people, agents, sources, storage and an outside that fail.
 #[derive(Parser)]
@@ -29,6 +33,9 @@ struct Cli {
     /// Do not look for fewer moves that break the same.
     #[arg(long)]
     as_found: bool,
+    /// Say how many entries of each kind came of it.
+    #[arg(long)]
+    kinds: bool,
     /// The commit that is simulated, to be named with a failure.
     #[arg(long, default_value = "unknown")]
     commit: String,
@@ -52,6 +59,7 @@ fn main() -> ExitCode {
 async fn run(cli: &Cli) -> ExitCode {
     let began = Instant::now();
     let mut total = Tally::default();
+    let mut kinds = BTreeMap::<String, usize>::new();
     for seed in cli.seed..cli.seed.saturating_add(cli.seeds) {
         let all = moves(seed, cli.steps);
         let chosen = |number: &usize| cli.only.is_empty() || cli.only.contains(number);
@@ -63,6 +71,9 @@ async fn run(cli: &Cli) -> ExitCode {
                     println!("history {}", played.history);
                 }
                 total += played.tally;
+                for (kind, count) in played.kinds {
+                    *kinds.entry(kind).or_default() += count;
+                }
             }
             Err(broken) => {
                 report(cli, seed, (&some, &numbers), broken).await;
@@ -76,6 +87,16 @@ async fn run(cli: &Cli) -> ExitCode {
         cli.seeds, cli.seed, cli.steps
     );
     println!("{total:?}");
+    if cli.kinds {
+        kinds
+            .iter()
+            .for_each(|(kind, count)| println!("{count:>8} {kind}"));
+    }
+    // A kernel that refuses everything breaks nothing.
+    if cli.seeds >= SEEDS_ALIVE && total.effects == 0 {
+        println!("and nothing was ever done");
+        return ExitCode::FAILURE;
+    }
     ExitCode::SUCCESS
 }
 

@@ -59,6 +59,10 @@ impl Amount {
         self.with(other, self.nano.checked_add(other.nano))
     }
 
+    pub(super) fn same_unit(&self, other: &Self) -> bool {
+        self.unit == other.unit
+    }
+
     pub(super) fn exceeds(&self, cap: &Self) -> bool {
         self.unit != cap.unit || self.nano > cap.nano
     }

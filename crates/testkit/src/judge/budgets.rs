@@ -22,10 +22,14 @@ impl Counter {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Status {
     Held,
-    Over,
+    /// It was closed in this way, and cost so much money.
+    Over {
+        way: &'static str,
+        cost: Option<Amount>,
+    },
 }
 
 struct Reservation {
@@ -33,6 +37,27 @@ struct Reservation {
     until: Timestamp,
     /// By counter, what it set aside.
     lines: BTreeMap<String, Amount>,
+    /// By counter, in which way it was closed there, and what was charged.
+    closed: BTreeMap<String, (&'static str, Option<Amount>)>,
+}
+
+impl Reservation {
+    /// What each counter must say of it once it is over: what was reported is
+    /// charged, and a call is a call whatever it cost.
+    fn closing(&self) -> BTreeMap<String, (&'static str, Option<Amount>)> {
+        let Status::Over { way, cost } = &self.status else {
+            return BTreeMap::new();
+        };
+        let charge = |aside: &Amount| match (*way, cost) {
+            ("released", _) => None,
+            ("settled", Some(cost)) if cost.same_unit(aside) => Some(cost.clone()),
+            _ => Some(aside.clone()),
+        };
+        let lines = self.lines.iter();
+        lines
+            .map(|(counter, aside)| (counter.clone(), (*way, charge(aside))))
+            .collect()
+    }
 }
 
 #[derive(Default)]
@@ -55,9 +80,9 @@ impl Budgets {
                 Ok(())
             }
             "budget.reserved" => self.reserve(read),
-            "budget.settled" => self.close(read, "/reserved", Some("/charged")),
-            "budget.released" => self.close(read, "/amount", None),
-            "budget.expired" => self.close(read, "/amount", Some("/amount")),
+            "budget.settled" => self.close(read, "settled", ("/reserved", Some("/charged"))),
+            "budget.released" => self.close(read, "released", ("/amount", None)),
+            "budget.expired" => self.close(read, "expired", ("/amount", Some("/amount"))),
             "reservation.held" => self.hold(read),
             "reservation.refused" => self.refuse(read),
             "reservation.extended" => {
@@ -65,11 +90,9 @@ impl Budgets {
                 self.open_reservation(read)?.until = until;
                 Ok(())
             }
-            "reservation.settled" | "reservation.released" | "reservation.expired" => {
-                self.open_reservation(read)?.status = Status::Over;
-                self.touch(read.id());
-                Ok(())
-            }
+            "reservation.settled" => self.end(read, "settled"),
+            "reservation.released" => self.end(read, "released"),
+            "reservation.expired" => self.end(read, "expired"),
             _ => Ok(()),
         }
     }
@@ -111,9 +134,24 @@ impl Budgets {
         }
     }
 
+    fn end(&mut self, read: &Read<'_>, way: &'static str) -> Judged {
+        let cost = read.text("/amount").map(Amount::parse).transpose()?;
+        self.open_reservation(read)?.status = Status::Over { way, cost };
+        self.touch(read.id());
+        Ok(())
+    }
+
     /// What was set aside is given back, and charged where it was spent.
-    fn close(&mut self, read: &Read<'_>, aside: &str, charged: Option<&str>) -> Judged {
+    fn close(
+        &mut self,
+        read: &Read<'_>,
+        way: &'static str,
+        (aside, charged): (&str, Option<&str>),
+    ) -> Judged {
         let aside = Amount::parse(read.need(aside)?)?;
+        let charged = charged
+            .map(|at| Amount::parse(read.need(at)?))
+            .transpose()?;
         let reservation = read.need("/reservation")?;
         self.touch(reservation);
         let counter = self.counter(read)?;
@@ -121,9 +159,11 @@ impl Budgets {
         if held.as_ref() != Some(&aside) {
             return Err(read.fault(RULE, format!("{aside} go back, {held:?} were held")));
         }
-        if let Some(charged) = charged {
-            let charged = Amount::parse(read.need(charged)?)?;
-            counter.consumed = counter.consumed.plus(&charged)?;
+        if let Some(charged) = &charged {
+            counter.consumed = counter.consumed.plus(charged)?;
+        }
+        if let Some(found) = self.reservations.get_mut(reservation) {
+            found.closed.insert(read.id().to_owned(), (way, charged));
         }
         Ok(())
     }
@@ -175,6 +215,7 @@ impl Budgets {
                 .into_iter()
                 .map(|(counter, amount, _)| (counter, amount))
                 .collect(),
+            closed: BTreeMap::new(),
         };
         self.touch(read.id());
         match self.reservations.insert(read.id().to_owned(), reservation) {
@@ -213,10 +254,15 @@ impl Budgets {
             let held: BTreeMap<_, _> = held.collect();
             let expected = match reservation.status {
                 Status::Held => reservation.lines.clone(),
-                Status::Over => BTreeMap::new(),
+                Status::Over { .. } => BTreeMap::new(),
             };
             if held != expected {
                 let what = format!("`{id}` holds {held:?}, and should hold {expected:?}");
+                return Err(Fault::new(RULE, what));
+            }
+            let (closed, closing) = (&reservation.closed, reservation.closing());
+            if *closed != closing {
+                let what = format!("`{id}` was closed as {closed:?}, and should be as {closing:?}");
                 return Err(Fault::new(RULE, what));
             }
         }

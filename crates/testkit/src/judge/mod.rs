@@ -108,6 +108,7 @@ pub struct Judge {
     /// How many requests the outside had when all of a tenant was stopped, or
     /// all of everyone (`None`), while it is.
     stopped: BTreeMap<Option<TenantId>, usize>,
+    kinds: BTreeMap<String, usize>,
 }
 
 impl Judge {
@@ -144,6 +145,7 @@ impl Judge {
     pub fn read(&mut self, tenant: TenantId, entry: &Entry) -> Judged {
         let log = self.logs.entry(tenant).or_default();
         log.chain.read(tenant, entry)?;
+        *self.kinds.entry(entry.kind.clone()).or_default() += 1;
         let payload = serde_json::from_str(&entry.payload)
             .map_err(|e| Fault::new("chain", format!("entry {}: {e}", entry.seq)))?;
         let read = Read { entry, payload };
@@ -214,6 +216,12 @@ impl Judge {
             log.acts.rest(now)?;
         }
         Ok(())
+    }
+
+    /// How many entries of each kind were read.
+    #[must_use]
+    pub fn kinds(&self) -> &BTreeMap<String, usize> {
+        &self.kinds
     }
 
     /// How many entries were read.

@@ -11,7 +11,7 @@ use flow::Delivery;
 use gate::budget::{self, Call};
 use gate::kill::{self, Scope};
 use gate::operations::{self, Approve, EditAndApprove, Reject};
-use gate::{Approval, CostClass, Directive, GateEnv};
+use gate::{Approval, CostClass, Directive, GateEnv, KillSwitch};
 use kernel::{
     Actor, Money, PrincipalKind, Refusal, ReservationId, Role, RunId, Span, Subject, TenantId, Unit,
 };
@@ -139,8 +139,10 @@ impl Cluster {
         let tenant = self.tenant_of(which);
         let person = (tenant, self.person(who));
         let all = checks::all_in::<Approval>(self.disk.as_ref(), tenant).await;
-        // Mostly one of the latest.
-        let Some((id, found)) = all.iter().rev().nth(pick % all.len().clamp(1, 4)) else {
+        // Mostly one that waits, now and then one that does not.
+        let waits = |a: &Approval| a.status == gate::approval::Status::Pending || pick % 7 == 0;
+        let open: Vec<_> = all.iter().rev().filter(|(_, a)| waits(a)).collect();
+        let Some((id, found)) = open.get(pick / 8 % open.len().max(1)) else {
             return Ok(None);
         };
         let id = id.parse()?;
@@ -166,14 +168,17 @@ impl Cluster {
         let tenant = self.tenant_of(which);
         let person = (tenant, self.person(who));
         let all = checks::all_in::<Directive>(self.disk.as_ref(), tenant).await;
-        let Some((id, found)) = all.iter().rev().nth(pick % all.len().clamp(1, 4)) else {
+        let fits = |d: &Directive| d.is_editable() || pick % 7 == 0;
+        let some: Vec<_> = all.iter().rev().filter(|(_, d)| fits(d)).collect();
+        let Some((id, found)) = some.get(pick / 8 % some.len().max(1)) else {
             return Ok(None);
         };
         let id = id.parse()?;
         let again = move |unit: &mut Unit<'_>, env: &GateEnv<'_>| {
             operations::retry(unit, env, id).map(drop)
         };
-        let Some(approval) = found.approval.filter(|_| pick % 2 == 0) else {
+        let is_waiting = found.status == gate::directive::Status::Proposed;
+        let Some(approval) = found.approval.filter(|_| is_waiting) else {
             return Ok(self.run(node, person, again).await?.1);
         };
         let mut contract = found.contract.clone();
@@ -231,7 +236,13 @@ impl Cluster {
         let tenant = self.tenant_of(which);
         let person = (tenant, self.person(who));
         let scopes = ["tenant", "tool:http.request", "agent:runbooks", "global"];
-        let scope: Scope = scopes[pick / 8 % scopes.len()].parse()?;
+        let mut scope: Scope = scopes[pick / 8 % scopes.len()].parse()?;
+        // Who wants something released looks at what is engaged.
+        let switch = checks::all_in::<KillSwitch>(self.disk.as_ref(), tenant).await;
+        let engaged = switch.iter().flat_map(|(_, switch)| switch.engaged.keys());
+        if let Some(found) = engaged.cloned().next().filter(|_| pick % 8 > 1) {
+            scope = found;
+        }
         let is_home = self.tenants.first() == Some(&tenant);
         if scope == Scope::Global && !is_home {
             return Ok(None);

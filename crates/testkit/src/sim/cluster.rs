@@ -157,6 +157,7 @@ impl Cluster {
             }
             Move::Race(first, second) => self.race(first, second).await?,
             Move::Pass(seconds) => self.pass(Span::from_secs(*seconds)).await?,
+            Move::Stall(seconds) => self.world.clock.pass(Span::from_secs(*seconds)),
             Move::Befall(node, fate) => self.befall(*node, *fate).await,
         }
         self.look().await

@@ -20,6 +20,7 @@ pub use shrink::shrink;
 use crate::judge::Fault;
 use cluster::Cluster;
 use kernel::Digest;
+use std::collections::BTreeMap;
 
 /// What happened in a simulation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,10 +57,12 @@ impl std::ops::AddAssign for Tally {
 }
 
 /// A simulation that came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Played {
     /// What happened.
     pub tally: Tally,
+    /// How many entries of each kind the logs have.
+    pub kinds: BTreeMap<String, usize>,
     /// The digest of every log and of all that the outside was asked.
     pub history: Digest,
 }

@@ -62,6 +62,8 @@ pub enum Move {
     Race((usize, Action), (usize, Action)),
     /// So many seconds go by, in which what is due is ticked.
     Pass(u32),
+    /// So many seconds go by in which nobody ticks anything.
+    Stall(u32),
     /// Something befalls a node.
     Befall(usize, Fate),
 }
@@ -75,10 +77,10 @@ fn action(dice: &mut Dice) -> Action {
     match dice.roll(20) {
         0..=3 => Action::Alert(chance),
         4..=7 => Action::Tick(chance),
-        8..=12 => Action::Decide(chance),
-        13 => Action::Edit(chance),
-        14 => Action::Steer(chance),
-        15 | 16 => Action::Kill(chance),
+        8..=11 => Action::Decide(chance),
+        12 | 13 => Action::Edit(chance),
+        14 | 15 => Action::Steer(chance),
+        16 => Action::Kill(chance),
         17 | 18 => Action::Spend(chance),
         _ => Action::Load(chance),
     }
@@ -110,8 +112,9 @@ pub fn moves(seed: u64, count: usize) -> Vec<Move> {
                 let first = (node, action(&mut dice));
                 Move::Race(first, (node + 1, action(&mut dice)))
             }
-            10..=13 => {
-                let spans = [1, 1, 2, 2, 5, 30, 300, 90_000];
+            10 => Move::Stall(*dice.pick(&[1, 25, 130, 700, 3_600, 90_000]).unwrap_or(&1)),
+            11..=13 => {
+                let spans = [1, 1, 1, 2, 2, 2, 5, 5, 30, 30, 300, 90_000];
                 Move::Pass(*dice.pick(&spans).unwrap_or(&1))
             }
             _ => Move::Befall(node, fate(&mut dice)),

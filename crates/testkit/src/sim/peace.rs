@@ -171,6 +171,7 @@ impl Cluster {
         self.tally.entries = self.judge.entries();
         Ok(Played {
             tally: self.tally,
+            kinds: self.judge.kinds().clone(),
             history: self.history().await,
         })
     }
