@@ -9,6 +9,7 @@ mod amount;
 mod approvals;
 mod budgets;
 mod chain;
+mod limit;
 mod outside;
 mod tenants;
 
@@ -20,6 +21,7 @@ use chain::Chain;
 use kernel::{Digest, TenantId, Timestamp};
 use ledger::query::EntryQuery;
 use ledger::{Entry, Store};
+use limit::Steps;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tenants::Tenants;
@@ -98,6 +100,7 @@ struct Log {
     chain: Chain,
     budgets: Budgets,
     acts: Acts,
+    steps: Steps,
 }
 
 /// The judge of one disk with all of its logs, and of the outside.
@@ -109,9 +112,20 @@ pub struct Judge {
     /// all of everyone (`None`), while it is.
     stopped: BTreeMap<Option<TenantId>, usize>,
     kinds: BTreeMap<String, usize>,
+    steps_per_day: Option<usize>,
 }
 
 impl Judge {
+    /// A judge who knows that policy lets so many steps of a tenant through in a
+    /// day, by UTC.
+    #[must_use]
+    pub fn with_limit(steps_per_day: usize) -> Self {
+        Self {
+            steps_per_day: Some(steps_per_day),
+            ..Self::default()
+        }
+    }
+
     /// Reads what the logs and the outside have got since the last look.
     ///
     /// # Errors
@@ -151,6 +165,7 @@ impl Judge {
         let read = Read { entry, payload };
         log.budgets.read(&read)?;
         log.acts.read(&read)?;
+        log.steps.read(&read, self.steps_per_day)?;
         self.tenants.read(tenant, &read)
     }
 

@@ -264,6 +264,19 @@ fn budgets(told: &History) {
     );
 }
 
+/// Two steps were let through in the day.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_of_the_day_is_counted() {
+    let told = history().await;
+    let judged = |limit: usize| {
+        let mut judge = Judge::with_limit(limit);
+        let mut read = told.entries.iter().map(|e| judge.read(told.tenant, e));
+        read.find_map(Result::err).map(|fault| fault.rule)
+    };
+    assert_eq!(judged(2), None);
+    assert_eq!(judged(1), Some("limit"));
+}
+
 fn outside(told: &History) {
     told.breaks("outside", "nobody started what was asked", |entries| {
         for entry in entries.iter_mut().filter(|e| e.kind == "run.step_started") {

@@ -11,8 +11,22 @@ use kernel::{Actor, Ctx, Refusal, ReservationId, Role, Span, TenantId, TraceId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-const NODES: usize = 2;
 const TENANTS: usize = 2;
+/// Steps that policy lets through in a day, by what the ledger tells.
+const STEPS_PER_DAY: usize = 5;
+const FACTS: &str = "\
+facts:
+  - name: steps_today
+    happening: step_permitted
+    per: tenant
+    within: day
+    zone: UTC
+    measure: count
+";
+const LIMIT: &str = r#"
+@id("steps-per-day") forbid (principal, action == Action::"step_execution", resource)
+when { context.history.steps_today >= 5 };
+"#;
 
 pub(super) struct Node {
     pub(super) store: Arc<MemoryStore>,
@@ -58,7 +72,7 @@ impl Cluster {
             alerts: Mutex::default(),
             reservations: Mutex::default(),
             switched: Mutex::default(),
-            judge: Judge::default(),
+            judge: Judge::with_limit(STEPS_PER_DAY),
             tally: Tally::default(),
             note: if seed.is_multiple_of(2) {
                 "honoured"
@@ -68,7 +82,8 @@ impl Cluster {
             disk,
             world,
         };
-        for _ in 0..NODES {
+        // Two nodes, or three.
+        for _ in 0..2 + seed % 3 / 2 {
             let node = cluster.open(cluster.disk.beside()).await.expect("opens");
             cluster.nodes.push(node);
         }
@@ -103,6 +118,8 @@ impl Cluster {
             timebox: "20m".into(),
             approval_expires: "10m".into(),
             note_idempotency: self.note.into(),
+            history: FACTS.into(),
+            policies: LIMIT.into(),
             ..Sample::default()
         }
     }
