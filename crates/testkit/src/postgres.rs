@@ -21,18 +21,18 @@ run() {
     pid=$!
 }
 start() {
-    run
+    run "$@"
     for _ in $(seq 200); do
         "$bin/pg_isready" -q -h "$dir" -U admin -d postgres && echo ready && return
         # Sessions of a killed server end a moment after it.
-        kill -0 $pid 2>/dev/null || run
+        kill -0 $pid 2>/dev/null || run "$@"
         sleep 0.1
     done
     echo "not ready: $(tail -n 5 "$quiet" | tr '\n' ' ')"
 }
 "$bin/initdb" -D "$dir/data" -U admin -A trust -E UTF8 --locale=C.UTF-8 --no-instructions \
     >"$quiet" 2>&1 || { echo "no server: $(tail -n 5 "$quiet" | tr '\n' ' ')"; exit 1; }
-start
+start "$@"
 while read -r order; do
     case $order in
     kill)
@@ -49,7 +49,7 @@ while read -r order; do
         done
         echo killed
         ;;
-    start) start ;;
+    start) start "$@" ;;
     esac
 done
 kill -QUIT $pid 2>/dev/null
@@ -347,4 +347,20 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut done: impl FnM
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("it did not come to be: {what}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_has_the_settings_that_it_was_started_with_also_after_it_was_killed() {
+        let server = PostgresServer::start_with(&["max_connections=37", "work_mem=5MB"]);
+        let database = server.database();
+        let has = |name: &str| database.sql(&format!("SHOW {name}"));
+        assert_eq!(has("max_connections").trim(), "37");
+        server.kill();
+        server.restart();
+        assert_eq!(has("work_mem").trim(), "5MB");
+    }
 }

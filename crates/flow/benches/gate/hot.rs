@@ -84,7 +84,7 @@ pub(crate) async fn all(stores: &[String], levels: &[usize]) {
         over(MemoryStore::new(), "memory", levels).await;
     }
     if wanted("postgres") {
-        let server = PostgresServer::start_with(&["max_connections=300"]);
+        let server = PostgresServer::start_with(&["max_connections=600"]);
         let database = server.database();
         let postgres = store::Postgres::open(&database.url()).await.expect("opens");
         over(Arc::new(postgres), "PostgreSQL", levels).await;
