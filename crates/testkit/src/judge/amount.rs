@@ -6,6 +6,8 @@ use std::fmt;
 
 /// So many decimal places are kept; more are a fault.
 const PLACES: usize = 9;
+/// 10 to that power.
+const SCALE: i128 = 1_000_000_000;
 
 /// An amount in units of 10^-9.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,8 +72,7 @@ impl Amount {
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scale = 10_i128.pow(PLACES as u32);
-        let (whole, part) = (self.nano / scale, self.nano % scale);
+        let (whole, part) = (self.nano / SCALE, self.nano % SCALE);
         write!(f, "{whole}.{part:0PLACES$} {}", self.unit)
     }
 }

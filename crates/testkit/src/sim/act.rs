@@ -239,8 +239,8 @@ impl Cluster {
         let mut scope: Scope = scopes[pick / 8 % scopes.len()].parse()?;
         // Who wants something released looks at what is engaged.
         let switch = checks::all_in::<KillSwitch>(self.disk.as_ref(), tenant).await;
-        let engaged = switch.iter().flat_map(|(_, switch)| switch.engaged.keys());
-        if let Some(found) = engaged.cloned().next().filter(|_| pick % 8 > 1) {
+        let mut engaged = switch.iter().flat_map(|(_, switch)| switch.engaged.keys());
+        if let Some(found) = engaged.next().cloned().filter(|_| pick % 8 > 1) {
             scope = found;
         }
         let is_home = self.tenants.first() == Some(&tenant);
