@@ -33,6 +33,15 @@ fn a_permit_names_what_it_rests_on() {
     let record = world.see::<PermitRecord>(permit.id()).unwrap();
     assert_eq!(record.entry, permit.entry());
     assert_eq!(record.issued.verdicts.len(), 2, "step and external write");
+    for verdict in &record.issued.verdicts {
+        let verdict = world.see::<VerdictRecord>(verdict).unwrap();
+        let paid = verdict.given.reservation;
+        assert_eq!(
+            paid,
+            Some(permit.reservation()),
+            "the verdict says what pays"
+        );
+    }
     let held = world.see::<Reservation>(permit.reservation()).unwrap();
     assert_eq!(held.status(), "held");
     assert_eq!(held.ask.amount.to_string(), "2.00 EUR");

@@ -251,6 +251,54 @@ fn timeboxes_end_at_the_instant() {
     }
 }
 
+#[test]
+fn nothing_is_asked_for_or_gone_on_with_after_the_timebox() {
+    type Step = fn(&mut World, kernel::DirectiveId) -> Result<(), kernel::Refusal>;
+    let rows: [(&str, Step); 6] = [
+        ("draft", |world, id| {
+            let ask = world.run(&engine(), |unit, env| operations::propose(unit, env, id));
+            ask.map(drop)
+        }),
+        ("blocked", |world, id| {
+            let ask = world.run(&engine(), |unit, env| operations::retry(unit, env, id));
+            ask.map(drop)
+        }),
+        ("draft", edited),
+        ("blocked", edited),
+        ("proposed", edited),
+        ("paused", |world, id| {
+            world.run(&engine(), |unit, _| operations::resume(unit, id))
+        }),
+    ];
+    for (status, go_on) in rows {
+        for (is_over, late) in [(false, 1), (true, 0)] {
+            let mut world = World::new();
+            let issuer = agent("scout");
+            let contract = world.contract(&issuer, &["mend"]);
+            let id = world.draft(&issuer, contract);
+            bring(&mut world, id, status);
+            let end = world.directive(id).expires_at;
+            world.now = kernel::Timestamp::from_micros(end.as_micros() - late);
+            match go_on(&mut world, id) {
+                Ok(()) => assert!(!is_over, "{status}"),
+                Err(refusal) => {
+                    assert!(is_over, "{status}: {refusal}");
+                    assert_eq!(refusal.code, Code::Conflict, "{status}");
+                    assert!(refusal.message.contains("timebox"), "{refusal}");
+                }
+            }
+        }
+    }
+}
+
+fn edited(world: &mut World, id: kernel::DirectiveId) -> Result<(), kernel::Refusal> {
+    let mut contract = world.directive(id).contract.clone();
+    contract.objective = "make it better".to_owned();
+    let eve = person("eve", Role::Operator);
+    let edit = world.run(&eve, |unit, env| operations::edit(unit, env, id, contract));
+    edit.map(drop)
+}
+
 /// Brings a draft to this status.
 fn bring(world: &mut World, id: kernel::DirectiveId, status: &str) {
     if status == "draft" {
