@@ -26,6 +26,7 @@ pub enum Death {
 struct Faults {
     fail_appends: u32,
     lose_replies: u32,
+    lies: u32,
     down: bool,
     fenced: bool,
     delay: Option<Duration>,
@@ -126,6 +127,11 @@ impl MemoryStore {
     pub fn lose_replies(&self, count: u32) {
         self.faults().lose_replies = count;
     }
+    /// The next `count` appends are answered, and nothing of them is kept: what
+    /// no store may do.
+    pub fn lie(&self, count: u32) {
+        self.faults().lies = count;
+    }
     /// Nothing can be read or written until [`MemoryStore::recover`].
     pub fn go_down(&self) {
         self.faults().down = true;
@@ -224,6 +230,10 @@ impl MemoryStore {
         if faults.fail_appends > 0 {
             faults.fail_appends -= 1;
             return Err(gone());
+        }
+        if faults.lies > 0 {
+            faults.lies -= 1;
+            return Ok(());
         }
         disk.append(batches)?;
         if faults.lose_replies > 0 {

@@ -55,3 +55,43 @@ fn a_seed_gives_the_same_history_again_and_another_seed_another() {
     assert_eq!(history("3"), history("3"));
     assert_ne!(history("3"), history("4"));
 }
+
+/// The command that it prints shows the same failure, with as few moves.
+#[test]
+fn storage_that_lies_is_found_and_shown_with_few_moves() {
+    let (fine, said) = sim(&[
+        "--sabotage",
+        "--seed",
+        "1",
+        "--seeds",
+        "20",
+        "--steps",
+        "200",
+    ]);
+    assert!(!fine && said.contains("acknowledged: "), "{said}");
+    let (_, again) = said
+        .split_once("to see it again: cargo xtask sim ")
+        .unwrap();
+    let again: Vec<&str> = again.split_whitespace().collect();
+    let (fine, shown) = sim(&again);
+    assert!(!fine && shown.contains("acknowledged: "), "{shown}");
+    let moves = |said: &str| {
+        let line = said
+            .lines()
+            .find(|l| l.contains("moves break the same rule"));
+        line.unwrap()
+            .split_whitespace()
+            .next()
+            .unwrap()
+            .parse::<usize>()
+            .unwrap()
+    };
+    assert!(moves(&said) <= 6, "{said}");
+    assert_eq!(moves(&shown), moves(&said), "{shown}");
+}
+
+#[test]
+fn a_move_that_is_not_there_is_refused() {
+    let (fine, said) = sim(&["--seed", "1", "--steps", "20", "--only", "3,20"]);
+    assert!(!fine && said.contains("there is no move 20"), "{said}");
+}

@@ -10,7 +10,7 @@ use clap::Parser;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
-use testkit::sim::{Broken, Move, Tally, moves, play_guarded, shrink};
+use testkit::sim::{Broken, Fate, Move, Tally, moves, play_guarded, shrink};
 
 /// In so many seeds some step must have reached the outside.
 const SEEDS_ALIVE: u64 = 10;
@@ -30,6 +30,9 @@ struct Cli {
     /// Make only the moves of these numbers, counted from 0.
     #[arg(long, value_delimiter = ',')]
     only: Vec<usize>,
+    /// Let storage lie where a seed lets an append fail: the judge must find it.
+    #[arg(long)]
+    sabotage: bool,
     /// Do not look for fewer moves that break the same.
     #[arg(long)]
     as_found: bool,
@@ -56,12 +59,28 @@ fn main() -> ExitCode {
     }
 }
 
+/// The moves of this seed.
+fn moves_of(cli: &Cli, seed: u64) -> Vec<Move> {
+    let lies = |each| match each {
+        Move::Befall(node, Fate::FailAppend) if cli.sabotage => Move::Befall(node, Fate::Lie),
+        other => other,
+    };
+    moves(seed, cli.steps).into_iter().map(lies).collect()
+}
+
 async fn run(cli: &Cli) -> ExitCode {
+    if let Some(unknown) = cli.only.iter().find(|number| **number >= cli.steps) {
+        println!(
+            "there is no move {unknown} among {}: they are counted from 0; give the `--steps` of the failure",
+            cli.steps
+        );
+        return ExitCode::FAILURE;
+    }
     let began = Instant::now();
     let mut total = Tally::default();
     let mut kinds = BTreeMap::<String, usize>::new();
     for seed in cli.seed..cli.seed.saturating_add(cli.seeds) {
-        let all = moves(seed, cli.steps);
+        let all = moves_of(cli, seed);
         let chosen = |number: &usize| cli.only.is_empty() || cli.only.contains(number);
         let numbers: Vec<usize> = (0..all.len()).filter(chosen).collect();
         let some: Vec<Move> = numbers.iter().map(|n| all[*n].clone()).collect();
@@ -117,8 +136,9 @@ async fn report(cli: &Cli, seed: u64, (some, numbers): (&[Move], &[usize]), brok
     }
     let only: Vec<String> = kept.iter().map(|n| numbers[*n].to_string()).collect();
     println!(
-        "to see it again: cargo xtask sim --seed {seed} --steps {} --only {}",
+        "to see it again: cargo xtask sim --seed {seed} --steps {} --only {}{}",
         cli.steps,
-        only.join(",")
+        only.join(","),
+        if cli.sabotage { " --sabotage" } else { "" }
     );
 }

@@ -240,6 +240,7 @@ impl Cluster {
         match fate {
             Fate::FailAppend => store.fail_appends(1),
             Fate::LoseReply => store.lose_replies(1),
+            Fate::Lie => store.lie(1),
             Fate::DieBefore => store.die_at(next, Death::Before),
             Fate::DieAfter => store.die_at(next, Death::After),
             Fate::DieAt(calls) => store.die_after_calls(calls),

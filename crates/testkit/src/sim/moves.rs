@@ -42,6 +42,9 @@ pub enum Fate {
     DieAfter,
     /// The process dies after so many more calls of its storage.
     DieAt(u64),
+    /// The next append is answered and not kept. No seed makes it up: it shows
+    /// that the judge would find it.
+    Lie,
     /// Storage cannot be reached from the node.
     Part,
     /// It can again.
