@@ -272,6 +272,8 @@ mod tests {
                         P::AutonomyWithdraw,
                         P::PersonalOpen,
                         P::PersonalErase,
+                        P::PrincipalManage,
+                        P::KeyManage,
                     ];
                     !people.contains(&asked)
                 }
