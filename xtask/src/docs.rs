@@ -13,6 +13,10 @@ struct Document {
 
 const DOCUMENTS: &[Document] = &[
     Document {
+        path: "docs/authorisation.md",
+        command: &["docs", "authorisation"],
+    },
+    Document {
         path: "docs/lifecycles.md",
         command: &["docs", "lifecycles"],
     },

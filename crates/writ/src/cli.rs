@@ -586,6 +586,8 @@ pub(crate) enum Document {
     Lifecycles,
     /// The OpenAPI document
     Openapi,
+    /// Who may ask for what
+    Authorisation,
     /// The JSON Schema of a directive's contract
     Contract,
 }

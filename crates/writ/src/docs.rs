@@ -15,6 +15,7 @@ pub(crate) fn print(document: Document) -> Result<(), Failure> {
             let document = server::openapi::document(env!("CARGO_PKG_VERSION"));
             println!("{document:#}");
         }
+        Document::Authorisation => print!("{}", server::authorisation::document()?),
         Document::Contract => println!("{:#}", gate::contract::schema()),
     }
     Ok(())

@@ -3,11 +3,14 @@
 
 mod append_only;
 mod arrows;
+mod compared;
 mod headers;
 mod links;
 mod map;
+mod mounted;
 mod owners;
 mod packs;
+mod proofs;
 mod purity;
 mod size;
 mod tree;
@@ -33,6 +36,9 @@ const RULES: &[(&str, Rule)] = &[
     ("packs stay data", packs::check),
     ("the map's truth", map::check),
     ("links", links::check),
+    ("one table of routes", mounted::check),
+    ("comparisons of secrets", compared::check),
+    ("tests that pages name", proofs::check),
 ];
 
 /// Checks every rule; none is skipped because another one failed.

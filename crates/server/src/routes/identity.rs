@@ -21,6 +21,7 @@ use kernel::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use subtle::ConstantTimeEq as _;
 use utoipa::ToSchema;
 
 pub(super) fn rows() -> Vec<Route> {
@@ -264,8 +265,8 @@ impl Secret {
     /// The token of the key, when the key is the one that was made with this
     /// secret: a repeated request finds the first one's key and shows nothing.
     fn token(&self, tenant: TenantId, recorded: &Recorded) -> Option<String> {
-        (recorded.secret_hash == self.hash)
-            .then(|| Token::new(tenant, recorded.issued.key, self.bits).to_string())
+        let same = recorded.secret_hash.0.ct_eq(&self.hash.0);
+        bool::from(same).then(|| Token::new(tenant, recorded.issued.key, self.bits).to_string())
     }
 }
 

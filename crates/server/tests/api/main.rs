@@ -19,6 +19,7 @@ mod explain;
 mod export;
 mod facts;
 mod history;
+mod matrix;
 mod openapi;
 mod overload;
 mod pages_guard;
