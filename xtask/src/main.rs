@@ -12,6 +12,7 @@
 
 mod bench;
 mod docs;
+mod fuzz;
 mod mutants;
 mod scenarios;
 mod setup;
@@ -69,6 +70,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Search for inputs that break a parser, led by coverage.
+    Fuzz(fuzz::Asked),
     /// Apply deliberate bugs, one at a time, and say which tool finds each. It
     /// takes hours; some by name take minutes.
     Mutants {
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
         Task::Bench { what, args } => bench::run(&shell, what.as_deref(), &args),
         Task::Torture { args } => torture::run(&shell, &args),
         Task::Sim { args } => sim::run(&shell, &args),
+        Task::Fuzz(asked) => fuzz::run(&shell, &asked),
         Task::Mutants { names } => mutants::run(&shell, &names),
         Task::Docs { check: true } => docs::compare(&shell),
         Task::Docs { check: false } => docs::write(&shell),

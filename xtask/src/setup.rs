@@ -69,19 +69,44 @@ pub(crate) fn run() -> Result<()> {
 const S3_MODULE: &str = "github.com/versity/versitygw/cmd/versitygw";
 const S3_VERSION: &str = "1.8.0";
 
-/// Where the S3 server is; the archive's test looks there.
-fn object_store_folder() -> Result<PathBuf> {
+/// The version of `cargo fuzz`.
+pub(crate) const CARGO_FUZZ: &str = "0.13.2";
+
+/// A tool that comes as a crate, at this version; it is built where it is
+/// missing.
+///
+/// # Errors
+/// When it cannot be built.
+pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
+    let folder = tools()?.join(format!("{name}-{version}"));
+    let program = folder.join("bin").join(name);
+    if !program.is_file() {
+        println!("building {name} {version}");
+        let mut install = Command::new("cargo");
+        install
+            .args(["install", name, "--version", version, "--locked", "--quiet"])
+            .arg("--root")
+            .arg(&folder)
+            .stdin(Stdio::null());
+        shell::run(&mut install)?;
+    }
+    Ok(program)
+}
+
+/// Where tools are that no package brings.
+fn tools() -> Result<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
     let cache = cache
         .or_else(home)
         .context("neither XDG_CACHE_HOME nor HOME is set")?;
-    Ok(cache.join(format!("writ/tools/versitygw-{S3_VERSION}")))
+    Ok(cache.join("writ/tools"))
 }
 
 /// Builds the S3 server where it is missing: about a minute, once a machine.
 fn object_store() -> Result<()> {
-    let folder = object_store_folder()?;
+    // The archive's test looks there.
+    let folder = tools()?.join(format!("versitygw-{S3_VERSION}"));
     if folder.join("versitygw").is_file() {
         return Ok(());
     }

@@ -2,7 +2,7 @@
 
 use kernel::Refusal;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// A fault of a pack. Faults are sorted by place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -48,18 +48,54 @@ impl Fault {
     }
 }
 
+/// Names of files and what is quoted from them come from whoever wrote the
+/// pack: nothing of it reaches a terminal as more than text.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
+        plain(f, &self.file, |_| false)?;
         if self.line > 0 {
             write!(f, ":{}:{}", self.line, self.column)?;
         }
-        write!(f, ": {}", self.message)?;
+        f.write_str(": ")?;
+        plain(f, &self.message, |c| c == '\n')?;
         match &self.hint {
-            Some(hint) => write!(f, " ({hint})"),
+            Some(hint) => {
+                f.write_str(" (")?;
+                plain(f, hint, |c| c == '\n')?;
+                f.write_str(")")
+            }
             None => Ok(()),
         }
     }
 }
 
+/// A text with its control characters written out, but for those that may
+/// stand.
+fn plain(f: &mut fmt::Formatter<'_>, text: &str, may: fn(char) -> bool) -> fmt::Result {
+    for c in text.chars() {
+        match c.is_control() && !may(c) {
+            true => write!(f, "{}", c.escape_default())?,
+            false => f.write_char(c)?,
+        }
+    }
+    Ok(())
+}
+
 impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pack_says_reaches_a_terminal_as_text_only() {
+        let mut fault = Fault::of_file(
+            "a\u{1b}[2J.yaml",
+            Refusal::invalid("no `\r\u{9b}x`\nat all"),
+        );
+        fault.hint = Some("write\u{7}it".to_owned());
+        let shown = fault.to_string();
+        let expected = "a\\u{1b}[2J.yaml: no `\\r\\u{9b}x`\nat all (write\\u{7}it)";
+        assert_eq!(shown, expected);
+    }
+}

@@ -40,6 +40,12 @@ const ARROWS: &[(&str, &[&str])] = &[
             "connect", "store", "flow", "server",
         ],
     ),
+    (
+        "fuzz",
+        &[
+            "kernel", "ledger", "sense", "gate", "pack", "server", "testkit",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

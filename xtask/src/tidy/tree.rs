@@ -72,8 +72,8 @@ impl Tree {
     /// Rust files of the workspace.
     pub(crate) fn rust(&self) -> impl Iterator<Item = &File> {
         self.files.iter().filter(|file| {
-            let ours = file.path.starts_with("crates/") || file.path.starts_with("xtask/");
-            ours && file.path.ends_with(".rs")
+            let ours = ["crates/", "fuzz/", "xtask/"];
+            ours.iter().any(|dir| file.path.starts_with(dir)) && file.path.ends_with(".rs")
         })
     }
 

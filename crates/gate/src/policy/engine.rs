@@ -39,7 +39,7 @@ pub(crate) struct Engine {
     advising: BTreeSet<String>,
     ids: Vec<String>,
     /// Where each policy begins: file and line.
-    places: BTreeMap<String, (String, usize)>,
+    places: BTreeMap<String, Place>,
     #[cfg(test)]
     whole: PolicySet,
 }
@@ -48,6 +48,15 @@ pub(crate) struct Engine {
 struct Hashed<'a> {
     schema: &'a str,
     files: &'a BTreeMap<&'a str, &'a str>,
+}
+
+/// Where a policy stands. Its id is shown with what cannot be printed written
+/// out, so that it is another text than the id itself.
+#[derive(Debug)]
+struct Place {
+    file: String,
+    line: usize,
+    id: PolicyId,
 }
 
 impl Engine {
@@ -85,7 +94,12 @@ impl Engine {
                     ));
                 }
                 let line = fault_at(file, text, place, String::new()).line;
-                places.insert(id.clone(), ((*file).to_owned(), line));
+                let place = Place {
+                    file: (*file).to_owned(),
+                    line,
+                    id: policy.id().clone(),
+                };
+                places.insert(id.clone(), place);
                 policies.insert(id, policy);
             }
         }
@@ -108,7 +122,7 @@ impl Engine {
     fn slice(
         schema: Schema,
         policies: &BTreeMap<String, Policy>,
-        places: BTreeMap<String, (String, usize)>,
+        places: BTreeMap<String, Place>,
     ) -> Result<Self, Vec<Fault>> {
         let fault = |what: String| vec![whole_file(SCHEMA_FILE, &what)];
         let actions = schema.action_entities().map_err(|e| fault(e.to_string()))?;
@@ -163,11 +177,13 @@ impl Engine {
 
     /// A policy as it is written.
     pub(crate) fn written(&self, id: &str) -> Option<Written> {
-        let (file, line) = self.places.get(id)?.clone();
-        let (id, mut groups) = (PolicyId::new(id), self.groups.iter());
-        let policy = groups.find_map(|group| group.policy(&id))?;
-        let text = policy.to_string();
-        Some(Written { file, line, text })
+        let place = self.places.get(id)?;
+        let policy = self.groups.iter().find_map(|g| g.policy(&place.id))?;
+        Some(Written {
+            file: place.file.clone(),
+            line: place.line,
+            text: policy.to_string(),
+        })
     }
 
     /// Answers a question; whatever cannot be evaluated blocks.

@@ -545,3 +545,21 @@ fn a_question_is_fitted_to_a_set_that_counts_something_else() {
     }
     assert_eq!(compare(&plain, &counts, &[("q".to_owned(), told)]), []);
 }
+
+#[test]
+fn a_policy_is_found_as_written_whatever_its_id_is() {
+    for (id, shown) in [
+        ("plain-id", "plain-id"),
+        ("two\nlines", "two\\nlines"),
+        ("a \\\"quote\\\"", "a \\\"quote\\\""),
+    ] {
+        let set = load(&format!(
+            "@id(\"{id}\")\npermit (principal, action, resource);"
+        ))
+        .unwrap();
+        assert_eq!(set.ids(), [shown]);
+        let written = set.written(shown).unwrap();
+        assert_eq!((written.file.as_str(), written.line), ("a.cedar", 1));
+        assert!(written.text.contains("permit"), "{}", written.text);
+    }
+}
