@@ -1,5 +1,9 @@
 //! Every target over its corpus, and over changes of it that a seed makes.
 //! `WRIT_FUZZ_SEED` and `WRIT_FUZZ_ROUNDS` choose others.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the seed of a run comes from whoever starts it"
+)]
 
 use fuzz::mutate::Mutator;
 use fuzz::{TARGETS, Target, seeds};

@@ -14,6 +14,15 @@ use std::process::Command;
 /// the memory of the process in MiB.
 const BOUNDS: [&str; 3] = ["-max_len=16384", "-timeout=20", "-rss_limit_mb=4096"];
 
+/// As the release profile, but that coverage needs no optimisation of the whole
+/// program, which takes longer than everything else, and that a crash shows
+/// where it was.
+const PROFILE: [(&str, &str); 3] = [
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_STRIP", "none"),
+    ("CARGO_PROFILE_RELEASE_DEBUG", "line-tables-only"),
+];
+
 /// What is asked for.
 #[derive(Args)]
 pub(crate) struct Asked {
@@ -45,7 +54,8 @@ pub(crate) fn run(shell: &Shell, asked: &Asked) -> Result<()> {
         command
             .args(["fuzz", action, "--fuzz-dir", "fuzz", "--sanitizer", "none"])
             .args(["--features", "guided", "guided"])
-            .env("CARGO_TARGET_DIR", &place);
+            .env("CARGO_TARGET_DIR", &place)
+            .envs(PROFILE);
         command
     };
     shell::run(&mut fuzz("build"))?;

@@ -70,6 +70,14 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// A mixed load on the built binary with a kill every few minutes; `--help`
+    /// says what there is.
+    #[command(disable_help_flag = true)]
+    Soak {
+        /// Passed on to the harness.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Search for inputs that break a parser, led by coverage.
     Fuzz(fuzz::Asked),
     /// Apply deliberate bugs, one at a time, and say which tool finds each. It
@@ -100,6 +108,7 @@ fn main() -> ExitCode {
         Task::Bench { what, args } => bench::run(&shell, what.as_deref(), &args),
         Task::Torture { args } => torture::run(&shell, &args),
         Task::Sim { args } => sim::run(&shell, &args),
+        Task::Soak { args } => bench::run(&shell, Some(bench::SOAK), &args),
         Task::Fuzz(asked) => fuzz::run(&shell, &asked),
         Task::Mutants { names } => mutants::run(&shell, &names),
         Task::Docs { check: true } => docs::compare(&shell),

@@ -24,6 +24,10 @@ const TESTS: &[(&str, &[&str])] = &[
         "integration tests",
         &["test", "--quiet", "--workspace", "--tests"],
     ),
+    (
+        "scenarios",
+        &["run", "--quiet", "--package", "xtask", "--", "scenarios"],
+    ),
 ];
 
 struct Mutant {
