@@ -4,11 +4,14 @@
 use super::outside::Destination;
 use crate::limits;
 use crate::module::{ModuleCtx, Outcome, OutcomeStatus, excerpt};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use kernel::port::{HttpAnswer, HttpFault, HttpRequest};
 use kernel::{Digest, Refusal, Span};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use url::form_urlencoded;
 
 /// Headers of an answer that may stand in the record.
 const HEADERS_RECORDED: [&str; 7] = [
@@ -164,14 +167,11 @@ pub(super) struct Answered {
 
 impl Answered {
     /// The text without any secret that was sent: some services send back what
-    /// they were sent.
-    fn clean(&self, text: &str) -> String {
+    /// they were sent, as it was or encoded.
+    pub(super) fn clean(&self, text: &str) -> String {
         let mut clean = text.to_owned();
-        for secret in &self.secrets {
-            clean = clean.replace(secret.as_str(), "[secret]");
-            let quoted = Value::String(secret.clone()).to_string();
-            let inner = quoted.trim_matches('"');
-            clean = clean.replace(inner, "[secret]");
+        for form in self.secrets.iter().flat_map(|secret| forms(secret)) {
+            clean = clean.replace(&form, "[secret]");
         }
         clean
     }
@@ -219,6 +219,23 @@ impl Answered {
             .costing(gate::budget::Actual::Unknown)
             .with_output(self.record(answer))
     }
+}
+
+/// How a secret may come back: as it is, in a string of JSON, in an address,
+/// in base64.
+fn forms(secret: &str) -> Vec<String> {
+    let quoted = Value::String(secret.to_owned()).to_string();
+    let address: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let mut forms = vec![
+        secret.to_owned(),
+        quoted.trim_matches('"').to_owned(),
+        address.to_lowercase(),
+        address,
+        STANDARD_NO_PAD.encode(secret),
+        URL_SAFE_NO_PAD.encode(secret),
+    ];
+    forms.retain(|form| !form.is_empty());
+    forms
 }
 
 /// The JSON Schema of what [`Answered::outcome`] puts in an output.

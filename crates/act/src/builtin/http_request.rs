@@ -244,15 +244,20 @@ impl HttpRequestModule {
             secrets: Vec::new(),
         };
         exchange.add_secrets(&verify.secret_headers, ctx)?;
-        let answer = match exchange.send(ctx).await.result {
-            Err(fault) => return Ok(Verification::Unread(fault.to_string())),
+        let answered = exchange.send(ctx).await;
+        let answer = match &answered.result {
+            Err(fault) => return Ok(Verification::Unread(answered.clean(&fault.to_string()))),
             Ok(answer) if !(200..300).contains(&answer.status) => {
                 let why = format!("the read has status `{}`", answer.status);
                 return Ok(Verification::Unread(why));
             }
             Ok(answer) => answer,
         };
-        let read = kernel::json::parse(&answer.body)?;
+        let read = match kernel::json::parse(&answer.body) {
+            // A fault may name what stands there, and that may be what was sent.
+            Err(fault) => return Ok(Verification::Unread(answered.clean(&fault.to_string()))),
+            Ok(read) => read,
+        };
         let found = read.pointer(&verify.pointer);
         let mut proof = json!({
             "url": verify.url,
@@ -264,7 +269,7 @@ impl HttpRequestModule {
             return Ok(Verification::Confirmed(proof));
         }
         if let (Some(proof), Some(found)) = (proof.as_object_mut(), found) {
-            let text = found.to_string();
+            let text = answered.clean(&found.to_string());
             proof.insert("found".to_owned(), excerpt(&text, 256).into());
         }
         Ok(Verification::Denied(proof))

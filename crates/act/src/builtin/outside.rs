@@ -25,8 +25,10 @@ struct HostRule {
 
 impl HostRule {
     fn parse(text: &str) -> Result<Self, Refusal> {
+        // What stands before an `@` may be a password.
+        let shown = text.rsplit('@').next().unwrap_or_default();
         let fault = || {
-            Refusal::invalid(format!("`{text}` is not a host"))
+            Refusal::invalid(format!("`{shown}` is not a host"))
                 .hint("write `host` or `host:port`, without scheme, path or wildcard")
         };
         let plain =

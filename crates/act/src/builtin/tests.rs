@@ -123,6 +123,55 @@ async fn a_request_goes_out_as_declared_and_its_record_holds_no_secret() {
         .unwrap();
 }
 
+/// A service that sends back what it was sent, in each way that it could, to
+/// the request and to the read after it.
+#[tokio::test]
+async fn no_way_of_sending_a_secret_back_gets_it_into_the_record() {
+    let header = json!({ "authorization": { "reference": "env:TOKEN", "prefix": "Bearer " } });
+    let url = "https://api.example.com/";
+    let input = json!({
+        "method": "GET", "url": url, "secret_headers": header,
+        "verify": { "url": url, "secret_headers": header, "pointer": "/state", "equals": "up" },
+    });
+    let ways = ["s3\\\"cret", "s3%22cret", "czMiY3JldA", "czMiY3JldA=="];
+    for way in ways {
+        let echo = format!(r#"{{"state":"{way}","also":"{way}"}}"#);
+        let (outcome, _) = exchange(input.clone(), vec![answer(200, &echo)]).await;
+        let recorded = outcome.output.to_string();
+        let twice = format!(r#"{{"{way}":1,"{way}":2}}"#);
+        let mut read = Vec::new();
+        for body in [&echo, &twice] {
+            let recorder = Arc::new(Recorder::default());
+            recorder.answers.lock().unwrap().push(answer(200, body));
+            read.push(
+                module()
+                    .verify(&object(input.clone()), &ctx(recorder))
+                    .await,
+            );
+        }
+        let Verification::Denied(proof) = &read[0] else {
+            panic!("{read:?}");
+        };
+        let Verification::Unread(why) = &read[1] else {
+            panic!("{read:?}");
+        };
+        for text in [&recorded, &proof.to_string(), why] {
+            assert!(text.contains("[secret]"), "{text}");
+            for part in ["cret", "3JldA"] {
+                assert!(!text.replace("[secret]", "").contains(part), "{text}");
+            }
+        }
+    }
+    let fault = Err(HttpFault::NoAnswer("a proxy said s3\"cret".into()));
+    let recorder = Arc::new(Recorder::default());
+    recorder.answers.lock().unwrap().push(fault);
+    let read = module().verify(&object(input), &ctx(recorder)).await;
+    assert!(
+        matches!(&read, Verification::Unread(why) if !why.contains("cret\"") && why.contains("[secret]")),
+        "{read:?}"
+    );
+}
+
 #[tokio::test]
 async fn long_bodies_are_cut_in_the_record() {
     let body = "é".repeat(10_000);
