@@ -5,6 +5,7 @@ mod deciding;
 mod directive;
 mod nouns;
 mod policy;
+mod remote;
 mod residency;
 mod signing;
 
@@ -13,6 +14,7 @@ pub(crate) use deciding::{Approval, Approve, Bulk, Delegation, Edit, Reject, Sou
 pub(crate) use directive::{Directive, Draft};
 pub(crate) use nouns::{Autonomy, Budget, History, Key, Pack, Principal, Session, Tenant};
 pub(crate) use policy::Policy;
+pub(crate) use remote::Remote;
 pub(crate) use residency::{CheckResidency, NodeStores, Residency};
 pub(crate) use signing::{Checkpoints, ExportBundle, LogKey, Prove, Verify, VerifyBundle, Witness};
 
@@ -31,29 +33,6 @@ pub(crate) struct Cli {
     pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Which server is spoken to, and as whom.
-#[derive(Args, Debug, Clone)]
-pub(crate) struct Remote {
-    /// Address of the writ server
-    #[arg(
-        long,
-        global = true,
-        env = "WRIT_SERVER",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:7420"
-    )]
-    pub(crate) server: String,
-    /// API token; better given by the environment than on the command line
-    #[arg(
-        long,
-        global = true,
-        env = "WRIT_TOKEN",
-        value_name = "TOKEN",
-        hide_env_values = true
-    )]
-    pub(crate) token: Option<String>,
 }
 
 #[derive(Subcommand, Debug)]

@@ -1,7 +1,7 @@
 //! Speaks to a writ server over its API.
 
 use crate::cli::Remote;
-use crate::failure::Failure;
+use crate::failure::{Failure, without_user};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use std::time::Duration;
@@ -24,10 +24,16 @@ impl Client {
     pub(crate) fn new(remote: &Remote) -> Result<Self, Failure> {
         let base = remote.server.trim_end_matches('/').to_owned();
         if !base.starts_with("http://") && !base.starts_with("https://") {
-            return Err(
-                Failure::usage(format!("`{base}` is not an http(s) address"))
-                    .hint("give --server http://HOST:PORT, or set WRIT_SERVER"),
-            );
+            return Err(Failure::usage(format!(
+                "`{}` is not an http(s) address",
+                without_user(&base)
+            ))
+            .hint("give --server http://HOST:PORT, or set WRIT_SERVER"));
+        }
+        if base.contains('@') {
+            let base = without_user(&base);
+            return Err(Failure::usage(format!("`{base}` holds a user name"))
+                .hint("a token is given by WRIT_TOKEN, and nowhere else"));
         }
         connect::http::install_tls();
         let http = reqwest::Client::builder()

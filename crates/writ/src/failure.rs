@@ -1,6 +1,7 @@
 //! How a command ends when it does not succeed: a sentence, a hint, and an exit
 //! code that scripts can rely on.
 
+use crate::render::visible;
 use kernel::Refusal;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -68,14 +69,28 @@ impl Failure {
                 text.to_owned()
             }
         };
-        eprintln!("{}: {}", paint("1;31", "error"), self.message);
+        // A server may say what others wrote.
+        let message = visible(&self.message);
+        eprintln!("{}: {message}", paint("1;31", "error"));
         if let Some(hint) = &self.hint {
+            let hint = visible(hint);
             eprintln!("{}: {hint}", paint("1;36", "hint"));
         }
         if let Some(trace) = &self.trace {
             eprintln!("trace: {trace}");
         }
         ExitCode::from(self.exit as u8)
+    }
+}
+
+/// An address without the user name and password that it may hold, to be shown.
+pub(crate) fn without_user(address: &str) -> String {
+    let Some((before, host)) = address.rsplit_once('@') else {
+        return address.to_owned();
+    };
+    match before.split_once("://") {
+        Some((scheme, _)) => format!("{scheme}://…@{host}"),
+        None => format!("…@{host}"),
     }
 }
 
@@ -95,5 +110,22 @@ impl From<Refusal> for Failure {
 impl From<ledger::StoreFault> for Failure {
     fn from(fault: ledger::StoreFault) -> Self {
         Self::from(Refusal::from(fault))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_user;
+
+    #[test]
+    fn an_address_is_shown_without_its_user() {
+        for (given, shown) in [
+            ("http://host:1/x", "http://host:1/x"),
+            ("http://u:p@host:1", "http://…@host:1"),
+            ("http://u:p@q@host", "http://…@host"),
+            ("u:p@host", "…@host"),
+        ] {
+            assert_eq!(without_user(given), shown, "{given}");
+        }
     }
 }

@@ -13,15 +13,39 @@ pub(crate) fn cell(value: Option<&Value>) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     };
-    let clean: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let clean = visible(&text).replace('\n', " ");
     if clean.chars().count() <= CELL_CHARS_MAX {
         return clean;
     }
     let cut: String = clean.chars().take(CELL_CHARS_MAX - 1).collect();
     format!("{cut}…")
+}
+
+/// Whether a character changes how the text around it looks without being
+/// seen itself.
+fn is_hidden(c: char) -> bool {
+    matches!(c,
+        '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}'
+        | '\u{E0000}'..='\u{E007F}')
+}
+
+/// Text from outside as a terminal may get it: what would steer the terminal
+/// is gone, what would hide or reorder what is read is shown by its number.
+pub(crate) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push(c),
+            c if c.is_control() => out.push(' '),
+            c if is_hidden(c) => {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "[U+{:04X}]", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// The value at a dotted path.
@@ -84,6 +108,7 @@ fn members(value: &Value, depth: usize, out: &mut String) {
     match value {
         Value::Object(object) => {
             for (name, member) in object {
+                let name = visible(name).replace('\n', " ");
                 nested(&format!("{indent}{name}:"), member, depth, out);
             }
         }
@@ -120,10 +145,8 @@ fn nested(label: &str, value: &Value, depth: usize, out: &mut String) {
 fn scalar(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text
-            .chars()
-            .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
-            .collect(),
+        // A line that goes on is marked, so that no text passes for a member.
+        Value::String(text) => visible(text).replace('\n', "\n  | "),
         other => other.to_string(),
     }
 }
@@ -144,6 +167,17 @@ mod tests {
             "ID         N\na          1\nlong [31m  -\n"
         );
         assert_eq!(table(&[], &[("id", "id")]), "none\n");
+    }
+
+    #[test]
+    fn what_others_wrote_steers_no_terminal_and_passes_for_nothing_else() {
+        let hostile = "a\u{1b}]0;x\u{7}\u{202e}b\nstatus: approved";
+        let shown = thing(&json!({hostile: hostile, "n": [hostile]}));
+        assert_eq!(
+            shown,
+            "a ]0;x [U+202E]b status: approved: a ]0;x [U+202E]b\n  | status: approved\n\
+             n:\n  - a ]0;x [U+202E]b\n  | status: approved\n"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::cli::{self, Checkpoints};
 use crate::commands::Json;
-use crate::failure::Failure;
+use crate::failure::{Failure, without_user};
 use connect::{OsEntropy, PrivateFolder, SystemClock};
 use flow::checkpoints::{Signing, Witness};
 use kernel::Span;
@@ -36,7 +36,11 @@ pub(crate) fn signing(data: &Path, asked: &Checkpoints) -> Result<Signing, Failu
 
 fn witness_of(text: &str) -> Result<Witness, Failure> {
     let hint = "write `URL=NAME+ID+BASE64`, as `writ witness` prints it";
-    let wrong = |why: &str| Failure::usage(format!("--witness `{text}`: {why}")).hint(hint);
+    let shown = without_user(text);
+    let wrong = |why: &str| Failure::usage(format!("--witness `{shown}`: {why}")).hint(hint);
+    if shown != text {
+        return Err(wrong("its address holds a user name"));
+    }
     let (url, key) = text.split_once('=').ok_or_else(|| wrong("no `=`"))?;
     let url = url.trim_end_matches('/');
     if !url.starts_with("http://") && !url.starts_with("https://") {

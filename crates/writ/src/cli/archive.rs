@@ -8,12 +8,18 @@ use std::path::PathBuf;
 #[derive(Args, Debug, Clone)]
 pub(crate) struct ArchiveAt {
     /// A folder of read-only files, or `s3://BUCKET/PREFIX` with Object Lock
-    #[arg(long, env = "WRIT_ARCHIVE", value_name = "PLACE")]
+    #[arg(
+        long,
+        env = "WRIT_ARCHIVE",
+        value_name = "PLACE",
+        hide_env_values = true
+    )]
     pub(crate) archive: Option<String>,
     /// Address of the S3-compatible store
     #[arg(
         long,
         env = "WRIT_ARCHIVE_ENDPOINT",
+        hide_env_values = true,
         value_name = "URL",
         default_value = "https://s3.us-east-1.amazonaws.com"
     )]
@@ -30,6 +36,7 @@ pub(crate) struct ArchiveAt {
     #[arg(
         long,
         env = "WRIT_ARCHIVE_KEY",
+        hide_env_values = true,
         value_name = "REFERENCE",
         default_value = "env:WRIT_ARCHIVE_ACCESS_KEY"
     )]
@@ -38,6 +45,7 @@ pub(crate) struct ArchiveAt {
     #[arg(
         long,
         env = "WRIT_ARCHIVE_SECRET",
+        hide_env_values = true,
         value_name = "REFERENCE",
         default_value = "env:WRIT_ARCHIVE_SECRET_KEY"
     )]

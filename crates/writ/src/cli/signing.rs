@@ -38,6 +38,7 @@ pub(crate) struct Checkpoints {
     #[arg(
         long = "witness",
         env = "WRIT_WITNESSES",
+        hide_env_values = true,
         value_name = "URL=KEY",
         value_delimiter = ','
     )]
