@@ -37,7 +37,7 @@ pub use http::listen::serve;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// Every row of the one table: what [`router`] is made of, and nothing else.
@@ -56,11 +56,10 @@ pub fn router(app: App) -> Router {
 }
 
 /// These routes within the layers that every route shares, from the inside
-/// out: guarding headers, panics as problems, traces and the access log.
+/// out: panics as problems; traces, guarding headers and the access log.
 pub fn dressed(app: App, routes: Router<App>) -> Router {
     routes
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
-        .layer(from_fn(http::trace::guard_headers))
         .layer(CatchPanicLayer::custom(http::trace::panicked))
         .layer(from_fn_with_state(app.clone(), http::trace::layer))
         .with_state(app)

@@ -84,11 +84,21 @@ pub async fn layer(State(app): State<App>, mut request: Request, next: Next) -> 
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let span = tracing::info_span!("request", trace_id = %trace.id, span_id = %format!("{:016x}", trace.span));
-    let response = match oversized(&request) {
+    // RFC 9112, 6.1: where a body ends by chunks, another server may have seen it
+    // end elsewhere, so nothing that comes after it is taken for a request.
+    let by_chunks = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let ambiguous = ambiguous(request.headers());
+    let last = by_chunks || ambiguous.is_some();
+    let response = match oversized(&request).or(ambiguous) {
         Some(problem) => problem.into_response(),
         None => next.run(request).instrument(span).await,
     };
     let mut response = problem::complete(response, &path, trace.id);
+    guarded(response.headers_mut());
+    if last {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
     if let Ok(value) = HeaderValue::from_str(&trace.parent()) {
         response.headers_mut().insert("traceparent", value);
     }
@@ -119,6 +129,14 @@ pub async fn layer(State(app): State<App>, mut request: Request, next: Next) -> 
 /// The route that answered, noted on its way out for log and metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct Matched(pub &'static str);
+
+/// A request for two hosts may be for another one elsewhere.
+fn ambiguous(headers: &HeaderMap) -> Option<Problem> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    hosts
+        .nth(1)
+        .map(|_| Problem::new(Kind::Invalid, "the header `Host` stands twice"))
+}
 
 fn oversized(request: &Request) -> Option<Problem> {
     let headers = request.headers();
@@ -160,10 +178,8 @@ pub fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
         .into_response()
 }
 
-/// Headers that every answer carries.
-pub async fn guard_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+/// Sets the headers that every answer carries, where it has none of its own.
+fn guarded(headers: &mut HeaderMap) {
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
@@ -178,7 +194,6 @@ pub async fn guard_headers(request: Request, next: Next) -> Response {
             headers.insert(name, HeaderValue::from_static(value));
         }
     }
-    response
 }
 
 #[cfg(test)]

@@ -29,4 +29,5 @@ mod residency;
 mod sessions;
 mod templates;
 mod webhooks;
+mod wire;
 mod witness;
