@@ -6,6 +6,9 @@
 mod common;
 mod deciding;
 mod driver;
+#[path = "../common/filled.rs"]
+mod filled;
+mod hostile;
 mod passkeys;
 mod world;
 

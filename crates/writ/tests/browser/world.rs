@@ -15,9 +15,10 @@ pub(crate) struct World {
     pub(crate) url: String,
     /// The first admin's token.
     pub(crate) token: String,
+    tenant: String,
     _writ: Process,
     _patient: Process,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl World {
@@ -59,11 +60,12 @@ impl World {
         let world = Self {
             url: text("url"),
             token: text("token"),
+            tenant: text("tenant"),
             _writ: writ,
             _patient: patient,
-            _data: data,
+            data,
         };
-        world.fail(&ledger, &text("tenant"), &pack).await;
+        world.fail(&pack).await;
         world
     }
 
@@ -73,19 +75,26 @@ impl World {
         client.expect("a client")
     }
 
-    async fn fail(&self, ledger: &Path, tenant: &str, pack: &Path) {
-        let secret = std::fs::read_to_string(ledger.join("secrets").join(SOURCE));
-        let secret = secret.expect("the source has a secret");
+    /// Delivers a body in the name of the source; whether it was taken.
+    pub(crate) async fn deliver(&self, body: Vec<u8>) -> bool {
+        let secret = self.data.path().join("data/secrets").join(SOURCE);
+        let secret = std::fs::read_to_string(secret).expect("the source has a secret");
+        let answer = Self::client()
+            .post(format!("{}/v1/ingest/{}/{SOURCE}", self.url, self.tenant))
+            .bearer_auth(secret.trim())
+            .header("content-type", "application/json")
+            .body(body)
+            .send()
+            .await
+            .expect("writ answers");
+        let status = answer.status();
+        assert!(!status.is_server_error(), "{status}");
+        status.is_success()
+    }
+
+    async fn fail(&self, pack: &Path) {
         for body in recordings(&pack.join(RECORDINGS)) {
-            let answer = Self::client()
-                .post(format!("{}/v1/ingest/{tenant}/{SOURCE}", self.url))
-                .bearer_auth(secret.trim())
-                .header("content-type", "application/json")
-                .body(body)
-                .send()
-                .await
-                .expect("writ answers");
-            assert!(answer.status().is_success(), "{}", answer.status());
+            assert!(self.deliver(body).await, "it is taken");
         }
         for _ in 0..200 {
             let waiting = self.get("/v1/approvals?status=pending").await;

@@ -3,6 +3,7 @@
 //! servers for a while.
 
 use crate::common::{RECORDINGS, copied, recorded_pack, recordings};
+use crate::filled;
 use crate::outside::Outside;
 use crate::planted;
 use base64::Engine as _;
@@ -462,29 +463,18 @@ impl Node {
 
     /// The path with each thing that it may be about.
     async fn filled(&self, path: &str) -> Vec<String> {
-        let mut paths = Vec::new();
         let open = path.replace("{tenant}", &self.tenant);
-        let Some(begin) = open.find('{') else {
+        if !open.contains('{') {
             return vec![open];
-        };
-        let noun = open.trim_start_matches("/v1").split('/').nth(1);
-        let listing = match noun.unwrap_or_default() {
-            "ledger" if path.contains("streams") => return vec![],
-            "ledger" => "/v1/ledger/entries?limit=50".to_owned(),
-            "why" => "/v1/directives".to_owned(),
-            "kill" | "problems" | "runbooks" => return vec![],
-            noun => format!("/v1/{noun}?limit=50"),
-        };
-        for item in self.items(&listing).await {
-            let id = item["id"].as_str().or(item["name"].as_str());
-            let end = open[begin..]
-                .find('}')
-                .map_or(open.len(), |at| begin + at + 1);
-            if let Some(id) = id {
-                paths.push(format!("{}{id}{}", &open[..begin], &open[end..]));
-            }
         }
-        paths
+        let Some(listing) = filled::listing(&open) else {
+            return vec![];
+        };
+        let items = self.items(&listing).await;
+        items
+            .iter()
+            .filter_map(|item| filled::about(&open, item))
+            .collect()
     }
 
     /// What is streamed of the log from its beginning.

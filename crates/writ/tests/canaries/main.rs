@@ -4,6 +4,8 @@
 
 #[path = "../common/recorded.rs"]
 mod common;
+#[path = "../common/filled.rs"]
+mod filled;
 mod life;
 mod outside;
 mod search;
