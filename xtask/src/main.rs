@@ -18,6 +18,7 @@ mod scenarios;
 mod setup;
 mod shell;
 mod sim;
+mod supply;
 mod test;
 mod tidy;
 mod torture;
@@ -86,6 +87,14 @@ enum Task {
         /// These only.
         names: Vec<String>,
     },
+    /// Check licences, bans and sources of everything that is linked.
+    Deny {
+        /// Also check what is known to be unsafe; fetches the database.
+        #[arg(long)]
+        advisories: bool,
+    },
+    /// Write the list of everything that the binary is built of.
+    Sbom,
     /// Write the generated documents.
     Docs {
         /// Compare them with what stands in the tree, and write nothing.
@@ -111,6 +120,8 @@ fn main() -> ExitCode {
         Task::Soak { args } => bench::run(&shell, Some(bench::SOAK), &args),
         Task::Fuzz(asked) => fuzz::run(&shell, &asked),
         Task::Mutants { names } => mutants::run(&shell, &names),
+        Task::Deny { advisories } => supply::deny(&shell, advisories),
+        Task::Sbom => supply::sbom(&shell),
         Task::Docs { check: true } => docs::compare(&shell),
         Task::Docs { check: false } => docs::write(&shell),
         Task::Scenarios { name } => scenarios::run(&shell, name.as_deref()),

@@ -5,6 +5,7 @@
 //! built by Go, at a pinned version, into the user's cache.
 
 use crate::shell;
+use crate::supply;
 use anyhow::{Context, Result, bail};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -62,7 +63,8 @@ const UNWANTED_SERVICES: &[&str] = &["prometheus-alertmanager", "redis-server"];
 /// installed from here.
 pub(crate) fn run() -> Result<()> {
     packages()?;
-    object_store()
+    object_store()?;
+    supply::set_up()
 }
 
 /// The S3 server that the archive is tested against.
@@ -82,13 +84,21 @@ pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
     let program = folder.join("bin").join(name);
     if !program.is_file() {
         println!("building {name} {version}");
+        // Kept out of writ's own build output, which is kept for long.
+        let build = folder.join("build");
         let mut install = Command::new("cargo");
         install
             .args(["install", name, "--version", version, "--locked", "--quiet"])
+            // They run for seconds, and build in a third of the time.
+            .arg("--debug")
             .arg("--root")
             .arg(&folder)
+            .arg("--target-dir")
+            .arg(&build)
             .stdin(Stdio::null());
         shell::run(&mut install)?;
+        std::fs::remove_dir_all(&build)
+            .with_context(|| format!("cannot remove `{}`", build.display()))?;
     }
     Ok(program)
 }

@@ -2,7 +2,7 @@
 //! stop at the first that fails.
 
 use crate::shell::{self, Shell};
-use crate::{docs, scenarios, setup, tidy};
+use crate::{docs, scenarios, setup, supply, tidy};
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,11 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "tidy",
         run: tidy::run,
+    },
+    Stage {
+        name: "deny",
+        // What is known to be unsafe needs a database from elsewhere.
+        run: |shell| supply::deny(shell, false),
     },
     Stage {
         name: "clippy",
@@ -131,7 +136,7 @@ mod tests {
         assert_eq!(chosen(Some("tidy")).unwrap()[0].name, "tidy");
         let fault = chosen(Some("tdy")).err().unwrap().to_string();
         assert!(
-            fault.contains("`tdy`") && fault.contains("tidy, clippy"),
+            fault.contains("`tdy`") && fault.contains("tidy, deny, clippy"),
             "{fault}"
         );
     }
