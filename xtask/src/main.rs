@@ -10,6 +10,7 @@
     reason = "the bans keep decisions repeatable; this tool decides nothing"
 )]
 
+mod abuse;
 mod bench;
 mod docs;
 mod fuzz;
@@ -53,6 +54,15 @@ enum Task {
         what: Option<String>,
         /// Passed on to the bench.
         #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Abuse the built binary: made up requests (`api`), event streams by the
+    /// thousand (`streams`), load beyond capacity (`overload`); `--help` says
+    /// what there is.
+    #[command(disable_help_flag = true)]
+    Abuse {
+        /// Passed on.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
     /// Kill, cut the power and fill the disk under the ledger, and check what
@@ -115,6 +125,7 @@ fn main() -> ExitCode {
         Task::Test { stage } => test::run(&shell, stage.as_deref()),
         Task::Tidy => tidy::run(&shell),
         Task::Bench { what, args } => bench::run(&shell, what.as_deref(), &args),
+        Task::Abuse { args } => abuse::run(&shell, &args),
         Task::Torture { args } => torture::run(&shell, &args),
         Task::Sim { args } => sim::run(&shell, &args),
         Task::Soak { args } => bench::run(&shell, Some(bench::SOAK), &args),

@@ -2,7 +2,8 @@
 //! gets it: a browser with its driver, the real Alertmanager with its command
 //! line tool, PostgreSQL, Redis, and Python for the small service that a
 //! scenario heals. Debian has no S3 server that enforces Object Lock: one is
-//! built by Go, at a pinned version, into the user's cache.
+//! built by Go, at a pinned version, into the user's cache. What makes up
+//! requests from the API's document, schemathesis, is installed there by pip.
 
 use crate::shell;
 use crate::supply;
@@ -64,6 +65,7 @@ const UNWANTED_SERVICES: &[&str] = &["prometheus-alertmanager", "redis-server"];
 pub(crate) fn run() -> Result<()> {
     packages()?;
     object_store()?;
+    schemathesis()?;
     supply::set_up()
 }
 
@@ -113,6 +115,47 @@ fn tools() -> Result<PathBuf> {
     Ok(cache.join("writ/tools"))
 }
 
+/// Schemathesis with everything that it needs, each at its version.
+const SCHEMATHESIS: &str = include_str!("../schemathesis/requirements.txt");
+
+/// The program schemathesis, installed where it is missing: half a minute,
+/// once a machine.
+///
+/// # Errors
+/// When Python cannot install it.
+pub(crate) fn schemathesis() -> Result<PathBuf> {
+    let mut pinned = SCHEMATHESIS.lines();
+    let version = pinned
+        .find_map(|line| line.strip_prefix("schemathesis=="))
+        .context("the requirements do not pin schemathesis")?;
+    let folder = tools()?.join(format!("schemathesis-{version}"));
+    let program = folder.join("bin/schemathesis");
+    let installed = folder.join("requirements.txt");
+    // Written last: what was cut off, or is of other versions, is made anew.
+    if std::fs::read_to_string(&installed).is_ok_and(|text| text == SCHEMATHESIS) {
+        return Ok(program);
+    }
+    println!("installing schemathesis {version}");
+    let python = |args: &[&str]| -> Result<()> {
+        let mut command = Command::new("python3");
+        shell::run(command.args(args).arg(&folder).stdin(Stdio::null()))
+    };
+    python(&["-m", "venv", "--clear"])
+        .context("cannot make a Python environment; install `python3-venv`")?;
+    let listed = folder.join("pinned.txt");
+    std::fs::write(&listed, SCHEMATHESIS)?;
+    let mut pip = Command::new(folder.join("bin/pip"));
+    pip.args([
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+    ]);
+    shell::run(pip.arg("--requirement").arg(&listed).stdin(Stdio::null()))?;
+    std::fs::rename(&listed, &installed)?;
+    Ok(program)
+}
+
 /// Builds the S3 server where it is missing: about a minute, once a machine.
 fn object_store() -> Result<()> {
     // The archive's test looks there.
@@ -137,7 +180,10 @@ fn object_store() -> Result<()> {
 
 fn packages() -> Result<()> {
     let path = search_path()?;
-    let lacking = missing(&path);
+    let mut lacking = missing(&path);
+    if !makes_environments() {
+        lacking.push(PYTHON_ENVIRONMENTS);
+    }
     if lacking.is_empty() {
         return Ok(());
     }
@@ -178,6 +224,16 @@ fn packages() -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The package that lets Python make environments; it has no program.
+const PYTHON_ENVIRONMENTS: &str = "python3-venv";
+
+fn makes_environments() -> bool {
+    let mut python = Command::new("python3");
+    python.args(["-c", "import ensurepip, venv"]);
+    let done = python.stdin(Stdio::null()).stderr(Stdio::null()).status();
+    done.is_ok_and(|status| status.success())
 }
 
 /// The `PATH`, then where Debian keeps programs that are not on it.

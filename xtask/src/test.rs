@@ -2,7 +2,7 @@
 //! stop at the first that fails.
 
 use crate::shell::{self, Shell};
-use crate::{docs, scenarios, setup, supply, tidy};
+use crate::{abuse, docs, scenarios, setup, supply, tidy};
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,10 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "scenarios",
         run: |shell| scenarios::run(shell, None),
+    },
+    Stage {
+        name: "abuse",
+        run: abuse::short,
     },
 ];
 

@@ -44,7 +44,7 @@ impl Archiver {
 impl Control {
     fn archiver(&self) -> Result<&Archiver, Refusal> {
         self.archiver_set().ok_or_else(|| {
-            Refusal::unavailable("this writ has no archive")
+            Refusal::not_found("this writ has no archive")
                 .hint("start it with --archive, or set WRIT_ARCHIVE")
         })
     }
@@ -52,7 +52,7 @@ impl Control {
     /// Archives a tenant's log.
     ///
     /// # Errors
-    /// `unavailable` when there is no archive or no signer; what [`Archive::run`] refuses.
+    /// `not_found` when there is no archive, `unavailable` when no signer; what [`Archive::run`] refuses.
     pub async fn archive(
         &self,
         tenant: TenantId,

@@ -7,7 +7,7 @@ use crate::http::command;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
 use crate::http::trace::Matched;
-use crate::routes::table::{Facts, Guard, Matching, Posting, Verb};
+use crate::routes::table::{Facts, Guard, Matching, Posting, Repeating, Verb};
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::http::request::Parts;
@@ -100,6 +100,10 @@ async fn admit(watch: &Watch, request: &Parts) -> Result<Option<Caller>, Problem
             Some(caller)
         }
     };
+    let once = request.headers.contains_key(command::IDEMPOTENCY_KEY);
+    if once && facts.verb == Verb::Post && facts.repeating == Repeating::EachTime {
+        return Err(command::each_time());
+    }
     if facts.matching == Matching::Nothing && request.headers.contains_key(header::IF_MATCH) {
         return Err(command::meaningless());
     }

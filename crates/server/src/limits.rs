@@ -57,6 +57,8 @@ pub const STREAM_RECHECK: Duration = Duration::from_secs(30);
 pub const SESSIONS_MAX: usize = 10_000;
 /// How long a session lasts at most.
 pub const SESSION_SECS: u32 = 8 * 60 * 60;
+/// The largest integer that has one form in every reader of JSON (RFC 7493).
+pub const INTEGER_MAX: u64 = 9_007_199_254_740_991;
 /// Longest cursor, in bytes.
 pub const CURSOR_BYTES_MAX: usize = 256;
 /// Tenants that have metrics of their own; the others are counted together.

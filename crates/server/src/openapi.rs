@@ -1,6 +1,8 @@
 //! The OpenAPI 3.1 document, made from the table of routes: every row is an
 //! operation, and there is no other.
 
+mod forms;
+
 use crate::http::problem::{Kind, Written};
 use crate::routes::table::{Facts, Gives, Guard, Matching, Posting, Repeating, Verb};
 use crate::routes::{self};
@@ -23,7 +25,9 @@ pub fn document(version: &str) -> Value {
             (shape.parts)(&mut parts);
             parts.push(((shape.name)().into_owned(), (shape.schema)()));
             for (name, schema) in parts {
-                schemas.insert(name, json!(schema));
+                let mut schema = json!(schema);
+                forms::shape(&name, &mut schema);
+                schemas.insert(name, schema);
             }
         }
         // OpenAPI has no wildcard: `{*id}` is written `{id}`.
@@ -97,6 +101,8 @@ fn shared_schemas() -> Map<String, Value> {
             },
         },
     });
+    let mut contract = gate::contract::schema();
+    forms::relocate(&mut contract, "Contract");
     let page = json!({
         "type": "object",
         "required": ["items"],
@@ -109,6 +115,7 @@ fn shared_schemas() -> Map<String, Value> {
     schemas.insert("Problem".into(), json!(Written::schema()));
     schemas.insert("Resource".into(), resource);
     schemas.insert("Page".into(), page);
+    schemas.insert("Contract".into(), contract);
     schemas
 }
 
@@ -116,14 +123,15 @@ fn operation(facts: &Facts) -> Value {
     let mut parameters: Vec<Value> = path_names(facts.path)
         .map(|name| {
             json!({
-                "name": name, "in": "path", "required": true, "schema": {"type": "string"},
+                "name": name, "in": "path", "required": true,
+                "schema": forms::of_path(facts.path, name),
             })
         })
         .collect();
     parameters.extend(facts.parameters.iter().map(|p| {
         json!({
-            "name": p.name, "in": "query", "required": false,
-            "description": p.about, "schema": {"type": "string"},
+            "name": p.name, "in": "query", "required": forms::is_required(facts.path, p.name),
+            "description": p.about, "schema": forms::of_query(facts.path, p.name),
         })
     }));
     if is_command(facts) {
@@ -137,9 +145,16 @@ fn operation(facts: &Facts) -> Value {
         for (name, about) in once.into_iter().chain(version) {
             parameters.push(json!({
                 "name": name, "in": "header", "required": false,
-                "description": about, "schema": {"type": "string"},
+                "description": about, "schema": forms::of_header(name),
             }));
         }
+    }
+    if facts.gives == Gives::Events {
+        parameters.push(json!({
+            "name": "Last-Event-ID", "in": "header", "required": false,
+            "description": "goes on after this position, as browsers do; stands above `after`",
+            "schema": forms::of_header("Last-Event-ID"),
+        }));
     }
     let mut operation = json!({
         "operationId": operation_id(facts),
@@ -229,9 +244,10 @@ fn responses(facts: &Facts) -> Value {
             json!({"application/json": {"schema": {"$ref": "#/components/schemas/Resource"}}})
         }
         Gives::Object => json!({"application/json": {"schema": {"type": "object"}}}),
-        Gives::Events => json!({"text/event-stream": {"schema": {"type": "string"}}}),
+        Gives::Events => json!({"text/event-stream": {"schema": event()}}),
         Gives::Text => json!({"text/plain": {"schema": {"type": "string"}}}),
         Gives::Lines => json!({"application/jsonl": {"schema": {"type": "string"}}}),
+        Gives::AsTaken => json!({"*/*": {"schema": {}}}),
         Gives::Raw => json!({"application/octet-stream": {"schema": {"type": "string"}}}),
         Gives::Html => json!({"text/html": {"schema": {"type": "string"}}}),
     };
@@ -251,6 +267,18 @@ fn responses(facts: &Facts) -> Value {
     Value::Object(responses)
 }
 
+/// An event of a stream, field by field.
+fn event() -> Value {
+    json!({
+        "type": "object",
+        "required": ["id", "data"],
+        "properties": {
+            "id": {"type": "string", "pattern": "^[0-9]+$", "description": "its position in the log"},
+            "data": {"type": "string", "description": "the entry as a CloudEvent, in JSON"},
+        },
+    })
+}
+
 /// The problems that a route may answer with.
 fn problems(facts: &Facts) -> Vec<Kind> {
     let mut kinds = vec![
@@ -262,10 +290,10 @@ fn problems(facts: &Facts) -> Vec<Kind> {
     if facts.guard != Guard::Open {
         kinds.push(Kind::Unauthenticated);
     }
-    if matches!(facts.guard, Guard::Own(_) | Guard::Installation(_)) {
+    if !matches!(facts.guard, Guard::Open | Guard::SignedIn) {
         kinds.push(Kind::Forbidden);
     }
-    if facts.path.contains('{') {
+    if facts.path.contains('{') || facts.seeks {
         kinds.push(Kind::NotFound);
     }
     if facts.verb == Verb::Post {

@@ -21,6 +21,7 @@ pub mod alerts;
 pub mod counter;
 pub mod personal;
 pub mod sample;
+pub mod served;
 
 pub mod checks;
 mod harness;

@@ -13,7 +13,7 @@ pub use simulate::{Simulated, Simulation};
 use crate::control::Control;
 use crate::force::{InForce, still};
 use gate::policy::{self, PolicySet};
-use kernel::{Ctx, Digest, Refusal, StreamId, TenantId, Unit};
+use kernel::{Ctx, Digest, Refusal, StreamId, TenantId, Unit, limits};
 use ledger::Store;
 use ledger::request::Key;
 use pack::{Fault, Pack};
@@ -96,6 +96,29 @@ fn beside(pack: &Pack, texts: &Texts) -> Result<PolicySet, Refusal> {
 
 fn placed(faults: Vec<policy::Fault>) -> Vec<Fault> {
     faults.into_iter().map(Fault::of_policy).collect()
+}
+
+/// Checks how many files there are and what they are called: their names stand
+/// in faults, answers and the record of who decided what.
+fn well_named(texts: &Texts) -> Result<(), Refusal> {
+    if texts.is_empty() || texts.len() > FILES_MAX {
+        let said = format!("a set has between 1 and {FILES_MAX} files");
+        return Err(Refusal::invalid(said).at("files"));
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let is_name = |name: &str| {
+        let stem = name.strip_suffix(".cedar").unwrap_or_default();
+        !stem.is_empty() && name.len() <= limits::NAME_BYTES_MAX && stem.chars().all(plain)
+    };
+    match texts.keys().find(|name| !is_name(name)) {
+        None => Ok(()),
+        Some(name) => Err(Refusal::invalid(format!(
+            "`{}` is no name of a file",
+            name.escape_debug()
+        ))
+        .hint("use letters, digits, `-`, `_` and `.`, with `.cedar` at the end")
+        .at("files")),
+    }
 }
 
 fn broken(faults: &[Fault]) -> Refusal {
@@ -196,20 +219,7 @@ impl Control {
 
     /// What keeps a set from standing beside the pack's policies.
     fn check_policies(&self, pack: &Pack, texts: &Texts) -> Result<(), Refusal> {
-        if texts.is_empty() || texts.len() > FILES_MAX {
-            return Err(
-                Refusal::invalid(format!("a set has between 1 and {FILES_MAX} files")).at("files"),
-            );
-        }
-        let simple = |name: &&String| !name.ends_with(".cedar") || name.contains('/');
-        if let Some(name) = texts.keys().find(simple) {
-            return Err(Refusal::invalid(format!(
-                "`{}` is no name of a file",
-                name.escape_debug()
-            ))
-            .hint("files of a set end with `.cedar` and stand in no folder")
-            .at("files"));
-        }
+        well_named(texts)?;
         beside(pack, texts)?;
         let faults = pack.lint_policies(&joined(pack, texts), self.capabilities());
         match faults.is_empty() {

@@ -1,7 +1,7 @@
 //! What another set of policies would have decided: the questions that the
 //! record holds are asked again.
 
-use super::{Texts, beside};
+use super::{Texts, beside, well_named};
 use crate::control::Control;
 use gate::policy::{self, Decision};
 use gate::verdict::VerdictEvent;
@@ -60,6 +60,7 @@ impl Control {
         since: Timestamp,
     ) -> Result<Simulation, Refusal> {
         let in_force = self.in_force(tenant)?;
+        well_named(texts)?;
         let set = beside(&in_force.pack, texts)?;
         let mut simulation = Simulation::default();
         let mut query = EntryQuery {

@@ -259,6 +259,15 @@ pub(crate) fn meaningless() -> Problem {
     Problem::new(Kind::Invalid, "`If-Match` has no meaning on this route")
 }
 
+/// Of `Idempotency-Key` where a repeated request is done again.
+pub(crate) fn each_time() -> Problem {
+    Problem::new(
+        Kind::Invalid,
+        "`Idempotency-Key` has no meaning on this route",
+    )
+    .hint("leave it out: each request is done, and its answer is kept nowhere")
+}
+
 fn changed(wanted: u64, version: u64) -> Refusal {
     Refusal::conflict(format!(
         "the resource is at version {version}, `If-Match` names {wanted}"

@@ -28,10 +28,31 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
 pub async fn read(request: Request) -> Result<Value, Problem> {
     is_json(request.headers())?;
     let bytes = bytes(request).await?;
-    kernel::json::parse(&bytes).map_err(|fault| match fault {
+    let mut value = kernel::json::parse(&bytes).map_err(|fault| match fault {
         kernel::json::JsonFault::TooLong { .. } => problem::too_long(),
         other => Problem::new(Kind::Invalid, format!("the body: {other}")),
-    })
+    })?;
+    whole(&mut value);
+    Ok(value)
+}
+
+/// Makes `2.0` and `2e0` the integer that they are: JSON knows one kind of
+/// number, and the canonical form is the same.
+fn whole(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let float = number.as_f64().unwrap_or(f64::NAN);
+            #[allow(clippy::cast_possible_truncation, reason = "checked at once")]
+            let integer = float as i64;
+            let is_exact = integer.unsigned_abs() <= limits::INTEGER_MAX;
+            if is_exact && float.fract() == 0.0 {
+                *number = integer.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole),
+        Value::Object(members) => members.values_mut().for_each(whole),
+        _ => {}
+    }
 }
 
 /// The value as a `T`.
@@ -107,8 +128,7 @@ mod tests {
     #[derive(serde::Deserialize, Debug)]
     #[serde(deny_unknown_fields)]
     struct Shape {
-        #[serde(rename = "a")]
-        _a: u8,
+        a: u8,
     }
 
     async fn refused(content_type: &str, body: impl Into<Body>) -> Problem {
@@ -119,6 +139,19 @@ mod tests {
         StrictJson::<Shape>::from_request(request, &())
             .await
             .unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_whole_number_is_an_integer_however_it_is_written() {
+        for body in ["{\"a\":2}", "{\"a\":2.0}", "{\"a\":20e-1}", "{\"a\":0.2e1}"] {
+            let request = Request::builder()
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(Body::from(body))
+                .unwrap();
+            let read = StrictJson::<Shape>::from_request(request, &()).await;
+            assert_eq!(read.unwrap().0.a, 2, "{body}");
+        }
+        refused("application/json", "{\"a\":2.5}").await;
     }
 
     #[tokio::test]

@@ -2,10 +2,11 @@
 //! has refused the others before a handler reads one.
 
 use super::problem::{Kind, Problem};
+use crate::limits;
 use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
-use kernel::Refusal;
+use kernel::{Refusal, StreamId};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -63,6 +64,24 @@ impl Query {
         parsed.map_err(|e: Refusal| Problem::from(e.at(name)))
     }
 
+    /// A stream, `kind/id`.
+    ///
+    /// # Errors
+    /// `invalid`, naming the parameter.
+    pub fn stream(&self, name: &str) -> Result<Option<StreamId>, Problem> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let (kind, id) = text.split_once('/').unwrap_or_default();
+        let is_kind = !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let is_id = !id.is_empty() && !id.chars().any(|c| c.is_whitespace() || c.is_control());
+        match is_kind && is_id {
+            true => Ok(Some(StreamId::from_stored(text))),
+            false => Err(fault(name, "is not a stream")
+                .hint("write `kind/id`, for example `directive/dir_…`")),
+        }
+    }
+
     /// The number of a version.
     ///
     /// # Errors
@@ -77,8 +96,17 @@ impl Query {
     /// # Errors
     /// `invalid`, naming the parameter.
     pub fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
-        let parsed = self.text(name).map(str::parse::<u64>).transpose();
-        parsed.map_err(|_| fault(name, "is not a whole number"))
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let parsed = text.parse::<u64>().ok();
+        match parsed.filter(|number| *number <= limits::INTEGER_MAX) {
+            Some(number) => Ok(Some(number)),
+            None => {
+                let what = format!("is not a whole number of at most {}", limits::INTEGER_MAX);
+                Err(fault(name, &what))
+            }
+        }
     }
 
     /// Every parameter but these, for a digest of the filters.

@@ -34,6 +34,7 @@ pub(super) fn rows() -> Vec<Route> {
             run,
         )
         .unversioned()
+        .seeks()
         .lane(Lane::Slow),
     ]
 }

@@ -83,7 +83,9 @@ pub(super) fn rows() -> Vec<Route> {
             reserve,
         )
         .unversioned()
-        .body::<NewReservation>(),
+        .seeks()
+        .body::<NewReservation>()
+        .creates(),
         Route::post(
             "/v1/reservations/{id}/settle",
             spend,

@@ -50,7 +50,8 @@ pub(super) fn rows() -> Vec<Route> {
             read,
             "the newest signed checkpoint with its cosignatures",
             latest,
-        ),
+        )
+        .seeks(),
         Route::post(
             "/v1/ledger/checkpoint",
             sign,
@@ -65,14 +66,16 @@ pub(super) fn rows() -> Vec<Route> {
             "the proof that an entry is in the log",
             inclusion,
         )
-        .parameters(&INCLUSION),
+        .parameters(&INCLUSION)
+        .seeks(),
         Route::get(
             "/v1/ledger/proofs/consistency",
             read,
             "the proof that the log has only grown",
             consistency,
         )
-        .parameters(&CONSISTENCY),
+        .parameters(&CONSISTENCY)
+        .seeks(),
         Route::get("/v1/ledger/keys", read, "the keys of the log", keys).gives(Gives::Object),
         Route::post(
             "/v1/ledger/keys/rotate",

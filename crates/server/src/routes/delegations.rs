@@ -47,6 +47,7 @@ pub(super) fn rows() -> Vec<Route> {
             grant,
         )
         .unversioned()
+        .seeks()
         .body::<Delegate>()
         .creates(),
         Route::post(

@@ -178,7 +178,7 @@ struct NewDirective {
     origin: Option<String>,
     /// `propose`, or `draft` to write it down only.
     #[serde(default = "propose_by_default")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = String, required = false)]
     wanted: Wanted,
 }
 

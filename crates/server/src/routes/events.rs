@@ -61,18 +61,20 @@ async fn events(
     headers: HeaderMap,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     let mut asked = filters(&query)?;
+    let asked_after = query.number("after")?;
     let after = match headers.get("last-event-id") {
         // A browser that connects again says where it was; the address, with
         // its `after`, is still the one from the beginning.
         Some(value) => Some(resumed(value.to_str().unwrap_or_default())?),
-        None => query.number("after")?,
+        None => asked_after,
     };
     let place = app.streams().enter(caller.tenant())?;
     let commits = app.ledger().commits();
-    let after = match after {
-        Some(seq) => seq,
-        None => app.ledger().store().head(caller.tenant()).await?.seq,
-    };
+    let end = app.ledger().store().head(caller.tenant()).await?.seq;
+    let after = after.unwrap_or(end);
+    if after > end {
+        return Err(beyond(after, end));
+    }
     asked.beyond_seq = Some(after);
     asked.limit = limits::STREAM_PAGE;
     let follower = Follower {
@@ -93,6 +95,14 @@ async fn events(
         .interval(limits::STREAM_KEEP_ALIVE)
         .text("alive");
     Ok(Sse::new(events).keep_alive(alive))
+}
+
+/// Who comes from there has seen another log than this one, or one that was
+/// put back to an earlier state: waiting in silence would hide it.
+fn beyond(after: u64, end: u64) -> Problem {
+    let detail = format!("the log ends at {end}, it has no position {after} yet");
+    Problem::new(Kind::Invalid, detail)
+        .hint("read what it has with `/v1/ledger/entries`, and go on from its last position")
 }
 
 fn resumed(text: &str) -> Answer<u64> {

@@ -46,6 +46,7 @@ pub(super) fn rows() -> Vec<Route> {
             export,
         )
         .parameters(&PARAMETERS)
+        .seeks()
         .gives(Gives::Lines)
         .lane(Lane::Slow),
     ]

@@ -48,6 +48,7 @@ pub(super) fn rows() -> Vec<Route> {
             },
             AS_OF,
         ])
+        .seeks()
         .lane(Lane::Slow),
     ]
 }
@@ -91,7 +92,7 @@ async fn stream(
 async fn replay(State(app): State<App>, caller: Caller, query: Query) -> Answer<Json<Value>> {
     let (store, registry) = (app.ledger().store(), app.ledger().registry());
     let ask = Ask {
-        stream: query.text("stream").map(StreamId::from_stored),
+        stream: query.stream("stream")?,
         of: query.text("of").map(str::to_owned),
         as_of: query.get("as_of")?,
     };

@@ -82,6 +82,7 @@ pub(super) fn rows() -> Vec<Route> {
             issue,
         )
         .unversioned()
+        .seeks()
         .body::<IssueKey>()
         .creates(),
         Route::get(

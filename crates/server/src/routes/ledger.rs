@@ -11,7 +11,7 @@ use crate::lanes::Lane;
 use axum::Json;
 use axum::extract::State;
 use gate::access::Permission;
-use kernel::{EntryId, StreamId, Timestamp, TraceId};
+use kernel::{EntryId, Timestamp, TraceId};
 use ledger::{EntryQuery, Order};
 use serde_json::{Value, json};
 
@@ -110,7 +110,7 @@ pub(super) fn filters(query: &Query) -> Answer<EntryQuery> {
         parsed.map_err(|e| e.at(name).into())
     };
     Ok(EntryQuery {
-        stream: query.text("stream").map(StreamId::from_stored),
+        stream: query.stream("stream")?,
         kind: query.text("kind").map(str::to_owned),
         category: query.get("category")?,
         actor: query.get("actor")?,

@@ -26,6 +26,7 @@ pub(super) fn rows() -> Vec<Route> {
         Route::get("/v1/packs/active", read, "the pack in force", active),
         Route::post("/v1/packs/check", load, "name every fault of a pack", check)
             .unversioned()
+            .each_time()
             .body::<PackFiles>(),
         Route::post(
             "/v1/packs/diff",
@@ -34,6 +35,7 @@ pub(super) fn rows() -> Vec<Route> {
             diff,
         )
         .unversioned()
+        .each_time()
         .body::<PackFiles>(),
         Route::post("/v1/packs/load", load, "load a pack", self::load)
             .unversioned()

@@ -6,7 +6,7 @@ use super::documents;
 use super::table::{Gives, Guard, Parameter, Route};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::http::problem::{Answer, Problem};
+use crate::http::problem::Answer;
 use crate::http::{Command, Query};
 use crate::lanes::Lane;
 use axum::Json;
@@ -36,6 +36,7 @@ pub(super) fn rows() -> Vec<Route> {
             name: "subject",
             about: "of which subject, `type/id`",
         }])
+        .seeks()
         .lane(Lane::Slow),
         Route::post(
             "/v1/personal/erase",
@@ -43,6 +44,7 @@ pub(super) fn rows() -> Vec<Route> {
             "destroy the keys of a subject, for good",
             self::erase,
         )
+        .seeks()
         .body::<Erase>(),
         Route::post(
             "/v1/personal/readmit",
@@ -50,6 +52,7 @@ pub(super) fn rows() -> Vec<Route> {
             "take in what is personal of an erased subject again",
             readmit,
         )
+        .seeks()
         .body::<Whom>(),
         Route::post(
             "/v1/personal/open",
@@ -59,6 +62,7 @@ pub(super) fn rows() -> Vec<Route> {
         )
         .unversioned()
         .each_time()
+        .seeks()
         .body::<Open>(),
         Route::get(
             "/v1/keyring",
@@ -76,6 +80,7 @@ pub(super) fn rows() -> Vec<Route> {
             self::rotate,
         )
         .unversioned()
+        .seeks()
         .body::<Rotate>(),
     ]
 }
@@ -185,13 +190,7 @@ async fn readmit(State(app): State<App>, command: Command<Whom>) -> Answer<Respo
 /// The answer holds what is personal: nobody may keep it on the way, and the
 /// record of answers by idempotency key never sees it.
 async fn open(State(app): State<App>, command: Command<Open>) -> Answer<Response> {
-    let (ctx, key, body) = command.prepared(&app)?;
-    if key.is_some() {
-        return Err(Problem::from(
-            Refusal::invalid("`Idempotency-Key` has no meaning on this route")
-                .hint("every opening is recorded"),
-        ));
-    }
+    let (ctx, _, body) = command.prepared(&app)?;
     let what = (body.kind.as_str(), body.id.as_str());
     let opened = app.control().open_sealed(ctx, what, &body.reason).await?;
     let mut response = Json(opened).into_response();

@@ -43,9 +43,11 @@ pub(super) fn rows() -> Vec<Route> {
             promote,
         )
         .unversioned()
+        .seeks()
         .body::<SetMove>(),
         Route::post("/v1/policy/withdraw", load, "ask a set no more", withdraw)
             .unversioned()
+            .seeks()
             .body::<SetMove>(),
         Route::post(
             "/v1/policy/simulate",
@@ -54,6 +56,7 @@ pub(super) fn rows() -> Vec<Route> {
             simulate,
         )
         .unversioned()
+        .each_time()
         .body::<SimulatedSet>(),
     ]
 }

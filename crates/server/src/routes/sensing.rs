@@ -174,7 +174,7 @@ pub(super) fn rows() -> Vec<Route> {
             "the raw body as it came",
             raw_body,
         )
-        .gives(Gives::Raw),
+        .gives(Gives::AsTaken),
         Route::get(
             "/v1/incidents/{id}/timeline",
             incident,

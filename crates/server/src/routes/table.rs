@@ -82,6 +82,8 @@ pub enum Gives {
     Text,
     /// JSON objects, one a line.
     Lines,
+    /// A body as it was taken in, of its own type.
+    AsTaken,
     /// A raw body.
     Raw,
     /// A page for a browser, or a redirect to one.
@@ -131,6 +133,8 @@ pub struct Facts {
     pub parameters: Vec<Parameter>,
     /// Its body; `None` means that no body is read.
     pub body: Option<Shape>,
+    /// Whether it names, beside its path, what may not be there.
+    pub seeks: bool,
     /// What it answers.
     pub gives: Gives,
     /// The status when it works.
@@ -163,6 +167,7 @@ impl Route {
                 summary,
                 parameters: Vec::new(),
                 body: None,
+                seeks: false,
                 gives: Gives::Object,
                 status: 200,
             },
@@ -226,6 +231,13 @@ impl Route {
             schema: T::schema,
             parts: T::schemas,
         });
+        self
+    }
+    /// The same; it answers `404 Not Found` when what its query or body names
+    /// is not there.
+    #[must_use]
+    pub fn seeks(mut self) -> Self {
+        self.facts.seeks = true;
         self
     }
     /// The same with this answer.

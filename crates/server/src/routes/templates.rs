@@ -57,7 +57,7 @@ struct FromTemplate {
     origin: Option<String>,
     /// `draft`, or `propose` to ask the gate for it at once.
     #[serde(default = "draft_by_default")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = String, required = false)]
     wanted: Wanted,
 }
 

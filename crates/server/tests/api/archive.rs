@@ -79,7 +79,10 @@ async fn a_run_seals_what_is_new_of_the_callers_own_log() {
 async fn a_run_without_a_place_or_with_one_that_fails_says_so() {
     let bare = World::new().await;
     let admin = bare.home.token(Role::Admin).to_owned();
-    let refused = bare.post(RUN, &admin, &json!({})).await.is(503).body;
+    // It does not come by waiting, so nobody is told to try again.
+    let refused = bare.post(RUN, &admin, &json!({})).await.is(404);
+    assert_eq!(refused.header("retry-after"), "");
+    let refused = refused.body;
     assert!(refused.to_string().contains("WRIT_ARCHIVE"), "{refused}");
     bare.end().await;
 

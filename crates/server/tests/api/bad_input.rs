@@ -105,11 +105,16 @@ async fn paths_queries_and_headers_are_checked_too() {
         ("/v1/incidents?limit=1&limit=2", 400, "limit"),
         ("/v1/incidents?subject=x", 400, "subject"),
         ("/v1/incidents/nothing", 404, "nothing"),
+        ("/v1/ledger/entries?stream=", 400, "stream"),
+        ("/v1/events?stream=directive/", 400, "stream"),
+        ("/v1/ledger/replay?stream=%20/a", 400, "stream"),
         ("/v1/ledger/entries?trace=x", 400, "trace"),
         ("/v1/ledger/entries?category=x", 400, "category"),
         ("/v1/ledger/entries?from=x", 400, "from"),
         ("/v1/ledger/entries/ent_1", 400, "ent_1"),
         ("/v1/events?after=x", 400, "after"),
+        ("/v1/events?after=9007199254740991", 400, "the log ends at"),
+        ("/v1/events?after=9007199254740992", 400, "after"),
         ("/v1/evidence/%FF", 400, "path"),
     ];
     for (path, status, says) in cases {

@@ -54,6 +54,13 @@ async fn a_set_is_shadowed_promoted_and_withdrawn() {
         .is(200);
     assert_eq!(simulated.body["simulation"]["changed"], 0);
 
+    // What could not be uploaded is not simulated either.
+    for name in ["", ".cedar", "a/b.cedar", "a\u{7}.cedar", "a.txt"] {
+        let files = json!({"files": {name: text}, "since": "2026-01-01T00:00:00Z"});
+        let refused = world.post("/v1/policy/simulate", admin, &files).await;
+        let detail = refused.is(400).body["detail"].as_str().map(str::to_owned);
+        assert!(detail.unwrap().contains("no name of a file"), "{name:?}");
+    }
     world
         .post("/v1/policy/withdraw", admin, &moved)
         .await
