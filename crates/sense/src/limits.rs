@@ -35,3 +35,7 @@ const _: () = assert!(
     "a bundle fits into one entry"
 );
 const _: () = assert!(3 * PAYLOAD_ITEMS_MAX < kernel::limits::UNIT_ENTRIES_MAX);
+
+/// How far a sender's clock may be from this one's at most, where deliveries
+/// carry the instant at which they were signed.
+pub const TOLERANCE_MAX: kernel::Span = kernel::Span::from_secs(3_600);

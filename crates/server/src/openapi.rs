@@ -62,7 +62,7 @@ pub fn document(version: &str) -> Value {
                 },
                 "source": {
                     "type": "http", "scheme": "bearer",
-                    "description": "as the pack defines the source: a bearer secret, or a header with HMAC-SHA-256 of the body",
+                    "description": "as the pack defines the source: a bearer secret, a header with HMAC-SHA-256 of the body, or the headers of Standard Webhooks",
                 },
             },
         },

@@ -174,6 +174,13 @@ fn authentication(authentication: &Authentication, faults: &mut Faults<'_>) {
                 .hint("write it in lower case, for example `x-signature`")
         });
     }
+    if let Authentication::StandardWebhooks { tolerance, .. } = authentication {
+        let fine = Span::ZERO < *tolerance && *tolerance <= limits::TOLERANCE_MAX;
+        faults.check(fine, "authentication.tolerance", || {
+            let max = limits::TOLERANCE_MAX;
+            Refusal::invalid(format!("must be more than `0s`, at most `{max}`"))
+        });
+    }
 }
 
 fn unknown_type(name: &str) -> Refusal {

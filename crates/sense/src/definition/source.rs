@@ -88,6 +88,22 @@ pub enum Authentication {
         #[serde(default)]
         prefix: String,
     },
+    /// As Standard Webhooks 1.0.0 signs: the headers `webhook-id`,
+    /// `webhook-timestamp` and `webhook-signature`. What was signed longer ago
+    /// than the tolerance, or is signed for later, is refused, so that a
+    /// delivery that somebody recorded is of no use to them afterwards.
+    StandardWebhooks {
+        /// The secret's reference.
+        secret: String,
+        /// How far the sender's clock may be from this one's.
+        #[serde(default = "tolerance_default")]
+        tolerance: Span,
+    },
+}
+
+/// What the standard's own libraries allow.
+fn tolerance_default() -> Span {
+    Span::from_secs(300)
 }
 
 impl Authentication {
@@ -95,7 +111,9 @@ impl Authentication {
     #[must_use]
     pub fn secret(&self) -> &str {
         match self {
-            Self::Bearer { secret } | Self::Hmac { secret, .. } => secret,
+            Self::Bearer { secret }
+            | Self::Hmac { secret, .. }
+            | Self::StandardWebhooks { secret, .. } => secret,
         }
     }
 }

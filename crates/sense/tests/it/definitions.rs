@@ -69,6 +69,18 @@ fn every_fault_is_named() {
         "probe",
         "no header name",
     );
+    for tolerance in ["0s", "61m"] {
+        check(
+            |d| {
+                d["sources"][1]["authentication"] = json!({
+                    "standard_webhooks": { "secret": "env:PROBE_KEY", "tolerance": tolerance },
+                });
+            },
+            "sources",
+            "probe",
+            "more than `0s`",
+        );
+    }
     check(
         |d| d["sources"][0]["mapping"]["alertmanager_v4"]["type"]["map"]["X"] = json!("NOPE"),
         "sources",

@@ -1,10 +1,11 @@
 //! Webhooks of sources. A request proves that it comes from the source before
 //! anything of it is parsed: a bearer secret, a header with HMAC-SHA-256 of
-//! the raw body, or an API key of the tenant with the permission to ingest.
+//! the raw body, the signature of Standard Webhooks, or an API key of the tenant with the permission to ingest.
 //! What does not prove it learns nothing about tenants and sources. A body
 //! that was taken in before is known and changes nothing, so repeating a
 //! recorded request achieves nothing.
 
+use super::signed::Signed;
 use super::table::{Guard, Route};
 use crate::app::App;
 use crate::auth::{Via, bearer, token_caller};
@@ -157,6 +158,18 @@ async fn proved(
             mac.update(&body);
             mac.verify_slice(&given).map_err(|_| unproved())?;
             Ok(body)
+        }
+        Authentication::StandardWebhooks { tolerance, .. } => {
+            let signed = Signed::read(headers, app.now(), *tolerance).ok_or_else(unproved)?;
+            let body = json::bytes(request).await?;
+            let of = signed.is_of(&secret, &body).map_err(|refusal| {
+                tracing::error!(tenant = %tenant, source = %source.definition.name, error = %refusal, "a source's secret is unusable");
+                Problem::new(Kind::Unavailable, "the source has no usable secret")
+            })?;
+            match of {
+                true => Ok(body),
+                false => Err(unproved()),
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ pub(crate) mod residency;
 mod runs;
 mod sensing;
 mod sessions;
+mod signed;
 mod signing_keys;
 mod system;
 mod templates;

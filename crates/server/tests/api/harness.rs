@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 pub(crate) const PROBE_TOKEN: &str = "probe-secret-canary";
+pub(crate) const HOOK_KEY: &str = "whsec_aG9vay1zZWNyZXQtY2FuYXJ5";
 pub(crate) const GAUGE_KEY: &str = "gauge-secret-canary";
 
 struct NoNetwork;
@@ -34,6 +35,7 @@ impl Secrets for Known {
         match reference {
             "env:PROBE_TOKEN" => Ok(PROBE_TOKEN.into()),
             "env:GAUGE_KEY" => Ok(GAUGE_KEY.into()),
+            "env:HOOK_KEY" => Ok(HOOK_KEY.into()),
             other => Err(Refusal::unavailable(format!("`{other}` is not set"))),
         }
     }

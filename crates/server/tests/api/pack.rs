@@ -21,6 +21,10 @@ const FILES: &[(&str, &str)] = &[
         "name: gauge\nevidence: telemetry\ntrust: verified\nauthentication:\n  hmac: { secret: env:GAUGE_KEY, header: x-signature, prefix: \"sha256=\" }\nmapping:\n  json:\n    items: /items\n    id: { pointer: /id }\n    type:\n      from: { constant: DOWN }\n    subject:\n      kind: host\n      id: { pointer: /host }\n    observed_at: { pointer: /at }\n    status: { cel: \"item.up ? 'resolved' : 'firing'\" }\n",
     ),
     (
+        "sources/hook.yaml",
+        "name: hook\nevidence: telemetry\ntrust: verified\nauthentication:\n  standard_webhooks: { secret: env:HOOK_KEY }\nmapping:\n  json:\n    items: /items\n    id: { pointer: /id }\n    type:\n      from: { constant: DOWN }\n    subject:\n      kind: host\n      id: { pointer: /host }\n    observed_at: { pointer: /at }\n    status: { cel: \"item.up ? 'resolved' : 'firing'\" }\n",
+    ),
+    (
         "sources/mute.yaml",
         "name: mute\nevidence: telemetry\ntrust: verified\nauthentication:\n  bearer: { secret: env:NOT_SET }\nmapping:\n  json:\n    items: /items\n    id: { pointer: /id }\n    type:\n      from: { constant: DOWN }\n    subject:\n      kind: host\n      id: { pointer: /host }\n    observed_at: { pointer: /at }\n",
     ),

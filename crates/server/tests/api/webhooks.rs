@@ -1,6 +1,6 @@
 //! Webhooks prove where they come from before anything of them is read.
 
-use crate::harness::{GAUGE_KEY, PROBE_TOKEN, Reply, World, request};
+use crate::harness::{GAUGE_KEY, HOOK_KEY, PROBE_TOKEN, Reply, World, request};
 use axum::body::Body;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kernel::Role::{Admin, Viewer};
@@ -96,6 +96,104 @@ async fn a_signature_covers_every_byte_of_the_raw_body() {
     deliver(&world, &path, &[("x-signature", &good)], &body)
         .await
         .is(202);
+    world.end().await;
+}
+
+/// A delivery signed as Standard Webhooks says, at this second.
+async fn hook(world: &World, id: &str, at: &str, body: &str, signature: &str) -> Reply {
+    let path = format!("/v1/ingest/{}/hook", world.member.tenant);
+    let headers = [
+        ("webhook-id", id),
+        ("webhook-timestamp", at),
+        ("webhook-signature", signature),
+    ];
+    deliver(world, &path, &headers, body).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_signed_long_ago_or_for_later_is_refused() {
+    let world = World::with_packs().await;
+    let body = body(&world);
+    let now = world.control.now().as_micros() / 1_000_000;
+    let sign = |id: &str, at: i64| {
+        act::builtin::signature(HOOK_KEY.as_bytes(), id, at, body.as_bytes()).unwrap()
+    };
+    // The tolerance is five minutes; a minute is left for the test itself.
+    for (away, status) in [
+        (-240, 202),
+        (240, 202),
+        (-301, 401),
+        (360, 401),
+        (-86_400, 401),
+    ] {
+        let at = now + away;
+        let reply = hook(&world, "msg_1", &at.to_string(), &body, &sign("msg_1", at)).await;
+        assert_eq!(reply.status, status, "{away}: {:?}", reply.body);
+    }
+    // The same delivery again, within the window, is known and changes nothing.
+    let (at, good) = (now.to_string(), sign("msg_1", now));
+    let again = hook(&world, "msg_1", &at, &body, &good).await.is(202);
+    assert!(again.body["signals_new"].as_array().unwrap().is_empty());
+    // The instant and the id are signed: another of either is another delivery.
+    let later = (now + 1).to_string();
+    hook(&world, "msg_1", &later, &body, &good).await.is(401);
+    hook(&world, "msg_2", &at, &body, &good).await.is(401);
+    let other = format!("{body} ");
+    hook(&world, "msg_1", &at, &other, &good).await.is(401);
+    // A sender that changes its secret offers two signatures.
+    let two = format!("v1,AAAA v1a,BBBB {good}");
+    hook(&world, "msg_1", &at, &body, &two).await.is(202);
+    let many = format!("{} {good}", "v1,AAAA ".repeat(8).trim());
+    hook(&world, "msg_1", &at, &body, &many).await.is(401);
+    for bad in ["", "v1,", "v1", "v2,x", &good[3..], &good[..good.len() - 1]] {
+        hook(&world, "msg_1", &at, &body, bad).await.is(401);
+    }
+    for (id, stamp) in [
+        ("msg.1", at.clone()),
+        ("", at.clone()),
+        ("msg_1", format!("+{now}")),
+        ("msg_1", format!("-{now}")),
+        ("msg_1", format!(" {now}.0")),
+        ("msg_1", format!("{now}000")),
+        ("msg_1", "9".repeat(30)),
+        ("msg_1", String::new()),
+    ] {
+        let good = sign(id, now);
+        let reply = hook(&world, id, &stamp, &body, &good).await;
+        assert_eq!(reply.status, 401, "{id} {stamp}");
+    }
+    let path = format!("/v1/ingest/{}/hook", world.member.tenant);
+    let twice = [
+        ("webhook-id", "msg_1"),
+        ("webhook-timestamp", &at),
+        ("webhook-timestamp", &at),
+        ("webhook-signature", &good),
+    ];
+    deliver(&world, &path, &twice, &body).await.is(401);
+    world.end().await;
+}
+
+/// What fired and resolved does not fire again because somebody sends the
+/// first delivery once more, however it is signed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_comes_again_later_undoes_nothing() {
+    let world = World::with_packs().await;
+    let path = format!("/v1/ingest/{}/gauge", world.member.tenant);
+    let item = |up: bool, second: i64| {
+        let at = world.control.now().plus(kernel::Span::from_micros(second));
+        format!("{{\"items\":[{{\"id\":\"1\",\"host\":\"a\",\"at\":\"{at}\",\"up\":{up}}}]}}")
+    };
+    let (down, up) = (item(false, 0), item(true, 1_000));
+    for (body, new) in [(&down, 1), (&up, 1), (&down, 0), (&up, 0), (&down, 0)] {
+        let signature = sign(body, GAUGE_KEY);
+        let reply = deliver(&world, &path, &[("x-signature", &signature)], body).await;
+        let reply = reply.is(202);
+        let found = reply.body["signals_new"].as_array().unwrap().len();
+        assert_eq!(found, new, "{:?}", reply.body);
+    }
+    let viewer = world.member.token(Viewer);
+    let signals = world.get("/v1/signals", viewer).await.is(200);
+    assert_eq!(signals.body["items"].as_array().unwrap().len(), 2);
     world.end().await;
 }
 
