@@ -112,6 +112,32 @@ async fn signing_in_refuses_other_sites_foreign_targets_and_false_tokens() {
     world.end().await;
 }
 
+/// Whoever knew the cookie from before the signing in knows nothing after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_somebody_chose_is_never_opened() {
+    let world = World::new().await;
+    let form = format!("token={}", world.member.token(Viewer));
+    let chosen = format!("writ_session={}", "a".repeat(64));
+    let reply = sign_in(&world, &form, &[("cookie", &chosen)]).await.is(303);
+    let first = cookie(&reply);
+    assert_ne!(first, chosen);
+    by_session(&world, "GET", "/v1/me", &chosen, None)
+        .await
+        .is(401);
+    // A session that was good before ends where another one begins.
+    let again = sign_in(&world, &form, &[("cookie", &first)]).await.is(303);
+    assert_ne!(cookie(&again), first);
+    by_session(&world, "GET", "/v1/me", &first, None)
+        .await
+        .is(401);
+    // Of two cookies of the name, one that was set beside it opens nothing.
+    let two = format!("{chosen}; {}", cookie(&again));
+    by_session(&world, "GET", "/v1/me", &two, None)
+        .await
+        .is(401);
+    world.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signing_out_ends_the_session() {
     let world = World::new().await;

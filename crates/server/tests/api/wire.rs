@@ -287,6 +287,61 @@ async fn nothing_that_comes_in_adds_a_header_to_an_answer() {
     world.end().await;
 }
 
+/// Names and paths lead to nothing beside what they name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_path_leads_out_of_its_place() {
+    let world = World::with_packs().await;
+    let served = Served::start(&world).await;
+    let admin = world.home.token(Admin);
+    let tenant = world.home.tenant;
+    let ups = [
+        "../../../../../etc/passwd",
+        "..%2f..%2f..%2f..%2fetc%2fpasswd",
+        "%2e%2e/%2e%2e/%2e%2e/etc/passwd",
+        "..%5c..%5cetc%5cpasswd",
+        "%2fetc%2fpasswd",
+        "..;/etc/passwd",
+        "....//....//etc/passwd",
+        "policy%00.md",
+        "file:///etc/passwd",
+    ];
+    for place in [
+        "/static/".to_owned(),
+        "/runbooks/".to_owned(),
+        "/problems/".to_owned(),
+        "/v1/templates/".to_owned(),
+        "/v1/sessions/".to_owned(),
+        "/v1/evidence/".to_owned(),
+        "/v1/states/".to_owned(),
+        format!("/v1/tlog/{tenant}/tile/"),
+        format!("/v1/tlog/{tenant}/tile/0/"),
+        "/v1/ledger/streams/directive/".to_owned(),
+    ] {
+        for up in ups {
+            let raw = format!(
+                "GET {place}{up} HTTP/1.1\r\nhost: writ\r\nauthorization: Bearer {admin}\r\n\r\n"
+            );
+            let (statuses, said) = served.said(raw.as_bytes()).await;
+            let refused = matches!(statuses.as_slice(), [400 | 404]);
+            assert!(refused, "{place}{up}: {said}");
+            assert!(!said.contains("root:"), "{place}{up}: {said}");
+        }
+    }
+    served.end().await;
+    for name in [
+        "../x.yaml",
+        "/etc/passwd",
+        "rules/../../x.yaml",
+        "rules/\0.yaml",
+    ] {
+        let mut body = crate::pack::body();
+        body["files"][name] = serde_json::json!({"text": "x: 1"});
+        let reply = world.post("/v1/packs/load", admin, &body).await;
+        assert!([400, 409, 422].contains(&reply.status), "{name}: {reply:?}");
+    }
+    world.end().await;
+}
+
 /// No answer may be shown within another site's page, guessed to be another
 /// kind of content, or kept by a cache on the way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
