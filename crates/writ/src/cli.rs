@@ -316,6 +316,9 @@ pub(crate) struct Up {
     /// Allowed hosts may be on private or loopback addresses
     #[arg(long, env = "WRIT_ALLOW_PRIVATE")]
     pub(crate) allow_private: bool,
+    /// People reach writ over TLS, through a proxy: cookies go over nothing else
+    #[arg(long, env = "WRIT_BEHIND_TLS")]
+    pub(crate) behind_tls: bool,
     /// Redis or Valkey that caches the states of sessions for several nodes,
     /// `redis://HOST:PORT`; without it, this process does
     #[arg(long, env = "WRIT_CACHE", value_name = "URL", hide_env_values = true)]

@@ -124,6 +124,7 @@ impl Up {
             pack: None,
             allow_hosts: Vec::new(),
             allow_private: false,
+            behind_tls: false,
             cache: None,
             log: String::new(),
             checkpoints: Checkpoints::default(),
@@ -189,7 +190,11 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
     let app = App::new(
         control.clone(),
         server::Settings {
-            cookies: Cookies::Plain,
+            cookies: if up.behind_tls {
+                Cookies::Secure
+            } else {
+                Cookies::Plain
+            },
             version: env!("CARGO_PKG_VERSION"),
         },
     )?;

@@ -136,6 +136,7 @@ impl Node {
                 format!("redis://:{}@127.0.0.1:{port}", planted("password of Redis")),
             )
             .env("WRIT_ARCHIVE", at("archive"))
+            .env("WRIT_BEHIND_TLS", "true")
             .env("WRIT_ARCHIVE_ENTRIES", "20")
             .env("WRIT_ARCHIVE_SECRET_KEY", planted("secret key of S3"))
             .env(
@@ -256,6 +257,9 @@ impl Node {
         let asked = asked.header("content-type", "application/x-www-form-urlencoded");
         let answer = asked.send().await.expect("writ answers");
         let cookie = answer.headers()["set-cookie"].to_str().expect("text");
+        for guard in ["HttpOnly", "SameSite=Strict", "Secure"] {
+            assert!(cookie.split("; ").any(|part| part == guard), "{cookie}");
+        }
         self.cookie = cookie.split(';').next().expect("a cookie").to_owned();
         let me = self.client.get(format!("{}/v1/me", self.url));
         let me = self.json(me.header("cookie", &self.cookie)).await;
