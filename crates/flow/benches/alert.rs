@@ -54,7 +54,7 @@ async fn open(directory: &std::path::Path, settle: &str) -> (Arc<Control>, Tenan
     };
     let modules = act::builtin::registry(&act::builtin::HttpSettings {
         hosts_allowed: vec![sample::HOST.into()],
-        private_ranges_allowed: Vec::new(),
+        ..Default::default()
     });
     let modules = modules.expect("modules");
     let control = Control::open(ledger, ports, modules).await.expect("opens");

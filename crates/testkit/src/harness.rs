@@ -93,7 +93,7 @@ impl World {
     pub fn outside() -> HttpSettings {
         HttpSettings {
             hosts_allowed: vec![sample::HOST.to_owned()],
-            private_ranges_allowed: Vec::new(),
+            ..HttpSettings::default()
         }
     }
 

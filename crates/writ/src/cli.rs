@@ -316,6 +316,16 @@ pub(crate) struct Up {
     /// Allowed hosts may be on private or loopback addresses
     #[arg(long, env = "WRIT_ALLOW_PRIVATE")]
     pub(crate) allow_private: bool,
+    /// Host that a secret of modules may be sent to, `REFERENCE=HOST`; may be given
+    /// several times. With one, every secret needs one
+    #[arg(
+        long = "secret-host",
+        env = "WRIT_SECRET_HOSTS",
+        value_name = "REFERENCE=HOST",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub(crate) secret_hosts: Vec<String>,
     /// People reach writ over TLS, through a proxy: cookies go over nothing else
     #[arg(long, env = "WRIT_BEHIND_TLS")]
     pub(crate) behind_tls: bool,

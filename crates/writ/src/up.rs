@@ -14,7 +14,7 @@ use ledger::{Ledger, Settings, Store};
 use pack::Files;
 use sense::definition::Source;
 use server::{App, Cookies};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -124,6 +124,7 @@ impl Up {
             pack: None,
             allow_hosts: Vec::new(),
             allow_private: false,
+            secret_hosts: Vec::new(),
             behind_tls: false,
             cache: None,
             log: String::new(),
@@ -131,6 +132,22 @@ impl Up {
             archive: ArchiveAt::none(),
         }
     }
+}
+
+/// The hosts of each secret, from `REFERENCE=HOST`.
+fn secret_hosts(given: &[String]) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let mut hosts = BTreeMap::<String, Vec<String>>::new();
+    for text in given {
+        let known = text.starts_with("env:") || text.starts_with("file:");
+        // What was written here may be the secret itself, so it is not repeated.
+        let (reference, host) = text.rsplit_once('=').filter(|_| known).ok_or_else(|| {
+            Failure::usage("--secret-host: not a reference and a host")
+                .hint("write `env:NAME=HOST` or `file:PATH=HOST`, the host as in --allow-host")
+        })?;
+        let of = hosts.entry(reference.to_owned()).or_default();
+        of.push(host.to_owned());
+    }
+    Ok(hosts)
 }
 
 /// Starts writ; it serves when this returns.
@@ -151,6 +168,7 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
         } else {
             Vec::new()
         },
+        secret_hosts: secret_hosts(&up.secret_hosts)?,
     };
     let places = Places::of(&up.place)?;
     let cache = cache(up.cache.as_deref())?;

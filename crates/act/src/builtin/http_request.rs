@@ -159,6 +159,7 @@ impl HttpRequestModule {
             .destination(&input.url)
             .map_err(|e| e.at("url"))?;
         check_headers(&input.headers, &input.secret_headers)?;
+        self.may_carry(&input.secret_headers, &input.url)?;
         if input.json.is_some() && input.body.is_some() {
             return Err(Refusal::invalid("stands beside `json`").at("body"));
         }
@@ -184,7 +185,21 @@ impl HttpRequestModule {
         self.outside
             .destination(&verify.url)
             .map_err(|e| e.at("url"))?;
-        check_headers(&verify.headers, &verify.secret_headers)
+        check_headers(&verify.headers, &verify.secret_headers)?;
+        self.may_carry(&verify.secret_headers, &verify.url)
+    }
+
+    /// Whether these secrets are for the host of this URL.
+    fn may_carry(
+        &self,
+        secrets: &BTreeMap<String, SecretHeader>,
+        url: &str,
+    ) -> Result<(), Refusal> {
+        secrets.iter().try_for_each(|(name, header)| {
+            self.outside
+                .may_carry(&header.reference, url)
+                .map_err(|e| e.at(format!("secret_headers.{name}")))
+        })
     }
 
     fn exchange(&self, input: &Input, ctx: &ModuleCtx) -> Result<Exchange, Refusal> {
@@ -210,6 +225,7 @@ impl HttpRequestModule {
             timeout: input.timeout(),
             secrets: Vec::new(),
         };
+        self.may_carry(&input.secret_headers, &input.url)?;
         exchange.add_secrets(&input.secret_headers, ctx)?;
         Ok(exchange)
     }
@@ -243,6 +259,7 @@ impl HttpRequestModule {
             timeout,
             secrets: Vec::new(),
         };
+        self.may_carry(&verify.secret_headers, &verify.url)?;
         exchange.add_secrets(&verify.secret_headers, ctx)?;
         let answered = exchange.send(ctx).await;
         let answer = match &answered.result {

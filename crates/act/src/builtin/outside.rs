@@ -4,6 +4,7 @@
 
 use kernel::Refusal;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use url::{Host, Url};
 
 /// Where modules may go. Nothing listed means nowhere.
@@ -14,6 +15,10 @@ pub struct HttpSettings {
     pub hosts_allowed: Vec<String>,
     /// Those of them that may be at private, loopback or link-local addresses.
     pub private_ranges_allowed: Vec<String>,
+    /// The hosts that each secret may be sent to, by its reference. With one
+    /// entry, a secret without one may be sent nowhere, however its reference is
+    /// spelt; with none, to every allowed host.
+    pub secret_hosts: BTreeMap<String, Vec<String>>,
 }
 
 /// One entry of a list of hosts.
@@ -64,6 +69,7 @@ impl HostRule {
 pub struct Outside {
     allowed: Vec<HostRule>,
     private: Vec<HostRule>,
+    bound: BTreeMap<String, Vec<HostRule>>,
 }
 
 /// A URL that may be called.
@@ -96,7 +102,45 @@ impl Outside {
                     .hint("write the same entry under `hosts_allowed`"),
             );
         }
-        Ok(Self { allowed, private })
+        let bound = settings.secret_hosts.iter().map(|(reference, hosts)| {
+            let hosts = rules(hosts, "secret_hosts")?;
+            match hosts.iter().find(|rule| !allowed.contains(rule)) {
+                None => Ok((reference.clone(), hosts)),
+                Some(rule) => Err(Refusal::invalid(format!(
+                    "`{}` is not allowed at all",
+                    rule.host
+                ))
+                .at("secret_hosts")
+                .hint("write the same entry under `hosts_allowed`")),
+            }
+        });
+        let bound = bound.collect::<Result<_, Refusal>>()?;
+        Ok(Self {
+            allowed,
+            private,
+            bound,
+        })
+    }
+
+    /// Whether this secret may be sent to the host of this URL.
+    ///
+    /// # Errors
+    /// When secrets are bound to hosts, and this one not to that host.
+    pub(super) fn may_carry(&self, reference: &str, text: &str) -> Result<(), Refusal> {
+        if self.bound.is_empty() {
+            return Ok(());
+        }
+        let url =
+            Url::parse(text).map_err(|e| Refusal::invalid(format!("no absolute URL: {e}")))?;
+        let mut hosts = self.bound.get(reference).into_iter().flatten();
+        if hosts.any(|rule| rule.holds(&url)) {
+            return Ok(());
+        }
+        let host = url.host_str().unwrap_or_default();
+        Err(
+            Refusal::forbidden(format!("the secret `{reference}` is not for `{host}`"))
+                .hint("bind it to the host in the settings of secrets, if it is"),
+        )
     }
 
     /// The destination that this URL names.
@@ -146,6 +190,7 @@ mod tests {
         Outside::new(&HttpSettings {
             hosts_allowed: owned(allowed),
             private_ranges_allowed: owned(private),
+            ..Default::default()
         })
     }
 

@@ -59,6 +59,7 @@ fn settings(hosts: &[&str]) -> HttpSettings {
     HttpSettings {
         hosts_allowed: hosts.clone(),
         private_ranges_allowed: hosts,
+        ..HttpSettings::default()
     }
 }
 
@@ -169,6 +170,55 @@ async fn no_way_of_sending_a_secret_back_gets_it_into_the_record() {
     assert!(
         matches!(&read, Verification::Unread(why) if !why.contains("cret\"") && why.contains("[secret]")),
         "{read:?}"
+    );
+}
+
+/// A secret that is bound to its host goes to no other, in the request, in the
+/// read after it, in what undoes it, and in the signature of a webhook; one that
+/// is bound to none goes nowhere, however its reference is spelt.
+#[tokio::test]
+async fn a_secret_that_is_bound_to_a_host_goes_to_no_other() {
+    let mut settings = settings(&["api.example.com", "other.example.com"]);
+    let own = vec!["api.example.com".to_owned()];
+    settings.secret_hosts = BTreeMap::from([("env:TOKEN".to_owned(), own)]);
+    let http = HttpRequestModule::new(&settings).unwrap();
+    let hook = WebhookSend::new(&settings).unwrap();
+    let header = |reference: &str| json!({ "x-key": { "reference": reference } });
+    let (own, other) = ("https://api.example.com/", "https://other.example.com/");
+    let asked = |url: &str, reference: &str| json!({ "method": "GET", "url": url, "secret_headers": header(reference) });
+    let read = |url: &str| json!({ "url": url, "secret_headers": header("env:TOKEN"), "pointer": "", "equals": 1 });
+    let mut read_elsewhere = asked(own, "env:TOKEN");
+    read_elsewhere["verify"] = read(other);
+    let mut undone_elsewhere = asked(own, "env:TOKEN");
+    undone_elsewhere["compensate"] = asked(other, "env:TOKEN");
+    let mut fine = asked(own, "env:TOKEN");
+    fine["verify"] = read(own);
+    fine["compensate"] = asked(own, "env:TOKEN");
+    http.check(&object(fine)).unwrap();
+    for input in [
+        asked(other, "env:TOKEN"),
+        asked(own, "env:HOOK"),
+        asked(own, "file:TOKEN"),
+        read_elsewhere,
+        undone_elsewhere,
+    ] {
+        let refusal = http.check(&object(input.clone())).unwrap_err();
+        assert_eq!(refusal.code, kernel::Code::Forbidden, "{input}: {refusal}");
+    }
+    // Not even where nobody checked before it is sent.
+    for input in [asked(other, "env:TOKEN"), asked(own, "env:HOOK")] {
+        let recorder = Arc::new(Recorder::default());
+        let outcome = http.request(&object(input), &ctx(recorder.clone())).await;
+        assert_eq!(outcome.status, OutcomeStatus::Error);
+        assert!(recorder.sent.lock().unwrap().is_empty());
+    }
+    let message = |url: &str| json!({ "url": url, "payload": {}, "secret": "env:TOKEN" });
+    hook.check(&object(message(own))).unwrap();
+    hook.check(&object(message(other))).unwrap_err();
+    settings.secret_hosts = BTreeMap::from([("env:TOKEN".to_owned(), vec!["x.example".into()])]);
+    assert!(
+        HttpRequestModule::new(&settings).is_err(),
+        "x.example is not allowed at all"
     );
 }
 

@@ -105,6 +105,7 @@ impl WebhookSend {
     fn exchange(&self, input: &Map<String, Value>, ctx: &ModuleCtx) -> Result<Exchange, Refusal> {
         let input = read(input)?;
         let body = kernel::json::canonical(&input.payload)?.into_bytes();
+        self.outside.may_carry(&input.secret, &input.url)?;
         let secret = ctx.secrets.resolve(&input.secret)?;
         let at_secs = ctx.now.as_micros().div_euclid(1_000_000);
         let signature = signature(&secret, &ctx.idempotency_key, at_secs, &body)?;
@@ -164,6 +165,8 @@ impl Module for WebhookSend {
         self.outside
             .destination(&input.url)
             .map_err(|e| e.at("url"))?;
-        Ok(())
+        self.outside
+            .may_carry(&input.secret, &input.url)
+            .map_err(|e| e.at("secret"))
     }
 }

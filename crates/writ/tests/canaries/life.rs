@@ -122,6 +122,9 @@ impl Node {
         let password = format!("writ:{}@", planted("password of PostgreSQL"));
         let port = free_port();
         let redis = redis(port);
+        let bound = ["env:WRIT_MODULE_CANARY", "file:canary"];
+        let bound = bound.map(|reference| format!("{reference}={}", outside.host));
+        let bound = bound.join(",");
         let writ = Command::new(env!("CARGO_BIN_EXE_writ"))
             .args(["--json", "up", "--listen", "127.0.0.1:0", "--log", "trace"])
             .args(["--allow-private", "--allow-host", &outside.host, "--pack"])
@@ -137,6 +140,7 @@ impl Node {
             )
             .env("WRIT_ARCHIVE", at("archive"))
             .env("WRIT_BEHIND_TLS", "true")
+            .env("WRIT_SECRET_HOSTS", bound)
             .env("WRIT_ARCHIVE_ENTRIES", "20")
             .env("WRIT_ARCHIVE_SECRET_KEY", planted("secret key of S3"))
             .env(

@@ -165,6 +165,8 @@ fn failing(secret: &str, place: &Path) -> Vec<Given> {
             format!("https://u:{secret}@w.example=bad"),
         ],
         vec!["--allow-host".into(), format!("u:{secret}@h.example")],
+        vec!["--secret-host".into(), secret.to_owned()],
+        vec!["--secret-host".into(), format!("{secret}=h.example")],
     ] {
         all.push((vec![], up(&more)));
     }
