@@ -14,15 +14,6 @@ use std::process::Command;
 /// the memory of the process in MiB.
 const BOUNDS: [&str; 3] = ["-max_len=16384", "-timeout=20", "-rss_limit_mb=4096"];
 
-/// As the release profile, but that coverage needs no optimisation of the whole
-/// program, which takes longer than everything else, and that a crash shows
-/// where it was.
-const PROFILE: [(&str, &str); 3] = [
-    ("CARGO_PROFILE_RELEASE_LTO", "off"),
-    ("CARGO_PROFILE_RELEASE_STRIP", "none"),
-    ("CARGO_PROFILE_RELEASE_DEBUG", "line-tables-only"),
-];
-
 /// What is asked for.
 #[derive(Args)]
 pub(crate) struct Asked {
@@ -52,10 +43,12 @@ pub(crate) fn run(shell: &Shell, asked: &Asked) -> Result<()> {
     let fuzz = |action: &str| {
         let mut command = shell.command(&tool);
         command
-            .args(["fuzz", action, "--fuzz-dir", "fuzz", "--sanitizer", "none"])
+            // The release profile optimises the program as a whole, which takes
+            // longer than the search gains by it.
+            .args(["fuzz", action, "--fuzz-dir", "fuzz", "--dev"])
+            .args(["--sanitizer", "none"])
             .args(["--features", "guided", "guided"])
-            .env("CARGO_TARGET_DIR", &place)
-            .envs(PROFILE);
+            .env("CARGO_TARGET_DIR", &place);
         command
     };
     shell::run(&mut fuzz("build"))?;

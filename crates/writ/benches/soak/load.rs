@@ -20,6 +20,9 @@ const FAILS_SECONDS: i64 = 45;
 /// Streams of events that stay open.
 const STREAMS: usize = 25;
 
+/// Where an agent sets money aside.
+const MAKE: &str = "/v1/reservations";
+
 /// What was acknowledged and must be there in the end: the path to ask for it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kept {
@@ -109,11 +112,14 @@ impl Shared {
                 .http
                 .post(url)
                 .header("content-type", "application/json")
-                .header("if-match", "*")
                 .body(body.to_string()),
         };
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
+        }
+        // What makes a thing has no version yet.
+        if key.is_some() && ask.path != MAKE {
+            request = request.header("if-match", "*");
         }
         let began = Instant::now();
         let answer = request.bearer_auth(ask.token).send().await;
@@ -127,6 +133,9 @@ impl Shared {
         let status = read.as_ref().map(|(status, _)| *status);
         self.tally.answered(ask.kind, status, began.elapsed());
         let (status, text) = read?;
+        if status >= 400 {
+            self.tally.refused(ask.kind, status, &text);
+        }
         Some((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
     }
 
@@ -196,7 +205,7 @@ fn alerts(patient: &str, service: usize, starts: Timestamp, ends: Option<Timesta
             "status": if ends.is_some() { "resolved" } else { "firing" },
             "labels": {"alertname": alert, "service": name, "severity": "critical"},
             "annotations": {
-                "summary": format!("{alert} on {name}"), "value": "0.31",
+                "summary": format!("{alert} on {name}"), "value": "2400",
                 "mitigation_url": format!("{patient}/services/{name}/mitigation"),
             },
             "startsAt": starts.to_string(),
@@ -265,7 +274,7 @@ async fn pay(shared: Shared) {
             "lease": "1m", "subject": "service/s01"});
         let ask = Ask {
             kind: "reserve",
-            path: "/v1/reservations",
+            path: MAKE,
             token: &token,
             body: Some(&body),
         };

@@ -132,7 +132,7 @@ impl Place {
         let out = folder.join(format!("up.{}.json", self.starts));
         let log = File::options().create(true).append(true).open(self.log())?;
         let listen = self.url.trim_start_matches("http://");
-        let child = Command::new(env!("CARGO_BIN_EXE_writ"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_writ"))
             .args(["--json", "up", "--listen", listen, "--log", "warn"])
             .args(["--allow-host", &self.host, "--allow-private"])
             .arg("--data")
@@ -143,14 +143,15 @@ impl Place {
             .stdout(File::create(&out)?)
             .stderr(log)
             .spawn()?;
-        self.writ = Some(child);
         let began = Instant::now();
         while fs::read(&out)?.is_empty() {
-            if began.elapsed() > START_MAX {
-                return Err(format!("writ does not serve; see {}", self.log().display()).into());
+            if child.try_wait()?.is_some() || began.elapsed() > START_MAX {
+                let log = fs::read_to_string(self.log())?;
+                return Err(format!("writ does not serve: {log}").into());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        self.writ = Some(child);
         Ok(())
     }
 
@@ -220,7 +221,7 @@ fn copied(from: &Path, to: &Path, host: &str) -> Result<(), Fault> {
         }
         let mut text = fs::read_to_string(&path)?.replace(RECORDED, host);
         if path.ends_with("incident/budgets.yaml") {
-            for unit in [" EUR", " calls"] {
+            for unit in [" EUR", " calls,", " calls }"] {
                 text = text.replace(unit, &format!("0000{unit}"));
             }
         }

@@ -197,6 +197,11 @@ fn table(samples: &[Sample], tally: &Tally, found: &Found) -> Result<String, Fau
         most(|s| s.threads),
         most(|s| s.wal)
     )?;
+    for (name, (kind, _)) in tally.all() {
+        for (status, said) in &kind.refusals {
+            writeln!(text, "the first {status} of {name}: {said}")?;
+        }
+    }
     for line in &found.lines {
         writeln!(text, "{line}")?;
     }

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub(crate) struct Kind {
     /// Answers by status; 0 is none.
     pub(crate) answers: BTreeMap<u16, u64>,
+    /// The first refusal of each status, as it was told.
+    pub(crate) refusals: BTreeMap<u16, String>,
     /// Milliseconds of each answer of the window that is open.
     window: Vec<f64>,
     /// And of all.
@@ -74,6 +76,15 @@ impl Tally {
             kind.window.push(millis);
             kind.all.push(millis);
         }
+    }
+
+    /// What a refusal said; the first of its kind is kept.
+    pub(crate) fn refused(&self, kind: &'static str, status: u16, said: &str) {
+        let mut kinds = self.kinds();
+        let refusals = &mut kinds.entry(kind).or_default().refusals;
+        refusals
+            .entry(status)
+            .or_insert_with(|| said.chars().take(400).collect());
     }
 
     pub(crate) fn killed(&self, at: Duration, away: Duration) {
