@@ -25,6 +25,25 @@ pub fn corpus(target: &Target) -> Vec<Vec<u8>> {
     all
 }
 
+/// Writes what each target begins with into a folder of its own below this one,
+/// which is made anew.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(folder: &Path) -> std::io::Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    for target in crate::TARGETS {
+        let place = folder.join(target.name);
+        fs::create_dir_all(&place)?;
+        for (number, seed) in (target.seeds)().iter().enumerate() {
+            fs::write(place.join(format!("{number:03}")), seed)?;
+        }
+    }
+    Ok(())
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }

@@ -35,10 +35,6 @@ pub(crate) struct Asked {
 pub(crate) fn run(shell: &Shell, asked: &Asked) -> Result<()> {
     let place = shell.target.join("fuzz");
     let seeds = place.join("seeds");
-    let mut command = shell.cargo(&["run", "--quiet", "--package", "writ-fuzz"]);
-    shell::run(command.args(["--bin", "seeds", "--"]).arg(&seeds))?;
-    let known = names(&seeds)?;
-    let chosen = chosen(&known, &asked.targets)?;
     let tool = setup::cargo_tool("cargo-fuzz", setup::CARGO_FUZZ)?;
     let fuzz = |action: &str| {
         let mut command = shell.command(&tool);
@@ -51,7 +47,10 @@ pub(crate) fn run(shell: &Shell, asked: &Asked) -> Result<()> {
             .env("CARGO_TARGET_DIR", &place);
         command
     };
-    shell::run(&mut fuzz("build"))?;
+    // Builds it, too.
+    shell::run(fuzz("run").env("WRIT_FUZZ_SEEDS", &seeds))?;
+    let known = names(&seeds)?;
+    let chosen = chosen(&known, &asked.targets)?;
     let mut broken = Vec::new();
     for name in chosen {
         println!("\n== {name}, {} s", asked.seconds);

@@ -1,5 +1,6 @@
 //! The driver that is led by coverage: libFuzzer over the target that the
-//! variable `WRIT_FUZZ_TARGET` names.
+//! variable `WRIT_FUZZ_TARGET` names. With `WRIT_FUZZ_SEEDS` it writes what each
+//! target begins with into that folder, and ends.
 #![no_main]
 #![allow(
     unsafe_code,
@@ -13,6 +14,10 @@ static TARGET: OnceLock<&'static Target> = OnceLock::new();
 
 libfuzzer_sys::fuzz_target!(
     init: {
+        if let Some(folder) = std::env::var_os("WRIT_FUZZ_SEEDS") {
+            fuzz::seeds::write(folder.as_ref()).expect("the seeds can be written");
+            std::process::exit(0);
+        }
         let name = std::env::var("WRIT_FUZZ_TARGET").expect("WRIT_FUZZ_TARGET names a target");
         let target = fuzz::find(&name).expect("there is a target of this name");
         let _ = TARGET.set(target);

@@ -14,7 +14,7 @@ use testkit::Dice;
 use tokio::task::JoinHandle;
 
 /// Services that fail and recover.
-const SERVICES: u64 = 40;
+const SERVICES: usize = 40;
 /// How long a service fails before its alerts end, in seconds.
 const FAILS_SECONDS: i64 = 45;
 /// Streams of events that stay open.
@@ -169,7 +169,7 @@ fn beat(per_second: f64) -> tokio::time::Interval {
 /// Services fail, are told of again and again, and recover.
 async fn deliver(shared: Shared, per_second: f64) {
     let mut beat = beat(per_second);
-    let mut since: Vec<Option<Timestamp>> = vec![None; SERVICES as usize];
+    let mut since: Vec<Option<Timestamp>> = vec![None; SERVICES];
     let path = format!("/v1/ingest/{}/{SOURCE}", shared.tenant);
     let mut dice = Dice::new(1);
     while shared.goes_on() {

@@ -72,8 +72,7 @@ impl Place {
         BufReader::new(out).read_line(&mut patient)?;
         let patient = patient.trim().to_owned();
         let host = patient.trim_start_matches("http://").to_owned();
-        let pack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packs/incident");
-        copied(&pack, &folder.path().join("pack"), &host)?;
+        copied(&recorded_pack()?, &folder.path().join("pack"), &host)?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut place = Self {
             url: format!("http://127.0.0.1:{port}"),
@@ -208,6 +207,20 @@ pub(crate) fn client() -> Result<reqwest::Client, Fault> {
     Ok(client.timeout(Duration::from_secs(20)).build()?)
 }
 
+/// The first pack that has a recording of a service that fails.
+fn recorded_pack() -> Result<PathBuf, Fault> {
+    let packs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packs");
+    let mut found = Vec::new();
+    for pack in fs::read_dir(packs)? {
+        let pack = pack?.path();
+        if pack.join("fixtures/demo").is_dir() {
+            found.push(pack);
+        }
+    }
+    found.sort();
+    Ok(found.into_iter().next().ok_or("no pack has a recording")?)
+}
+
 /// A copy of the pack in which the service stands at `host` and no budget is
 /// used up by a soak.
 fn copied(from: &Path, to: &Path, host: &str) -> Result<(), Fault> {
@@ -220,7 +233,7 @@ fn copied(from: &Path, to: &Path, host: &str) -> Result<(), Fault> {
             continue;
         }
         let mut text = fs::read_to_string(&path)?.replace(RECORDED, host);
-        if path.ends_with("incident/budgets.yaml") {
+        if path.ends_with("budgets.yaml") {
             for unit in [" EUR", " calls,", " calls }"] {
                 text = text.replace(unit, &format!("0000{unit}"));
             }
