@@ -61,6 +61,17 @@ impl<'de> Deserialize<'de> for TraceId {
     }
 }
 
+/// How long a command may wait behind others under load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Haste {
+    /// It waits its turn.
+    #[default]
+    None,
+    /// It is decided before those that wait: people's decisions, and whatever
+    /// stops something.
+    Urgent,
+}
+
 /// The circumstances of one command.
 #[derive(Clone, Debug)]
 pub struct Ctx {
@@ -76,6 +87,8 @@ pub struct Ctx {
     pub trace: TraceId,
     /// The entry that caused the command, where there is one.
     pub causation: Option<EntryId>,
+    /// How long it may wait behind others. No decision reads it.
+    pub haste: Haste,
     /// Where ids come from: unpredictable bits brought in from outside.
     seed: u128,
     drawn: Cell<u64>,
@@ -93,6 +106,7 @@ impl Ctx {
             roles: Vec::new(),
             trace,
             causation: None,
+            haste: Haste::None,
             seed,
             drawn: Cell::new(0),
         }
@@ -109,6 +123,13 @@ impl Ctx {
     #[must_use]
     pub fn caused_by(mut self, entry: EntryId) -> Self {
         self.causation = Some(entry);
+        self
+    }
+
+    /// The same in this haste.
+    #[must_use]
+    pub fn with_haste(mut self, haste: Haste) -> Self {
+        self.haste = haste;
         self
     }
 

@@ -38,7 +38,7 @@ pub mod port;
 
 pub use aggregate::{Aggregate, Category, Event, Impossible, Stamp};
 pub use belief::{Belief, Claim, EvidenceType, Ground, SchemaRef, Snapshot, Trust};
-pub use ctx::{Ctx, TraceId};
+pub use ctx::{Ctx, Haste, TraceId};
 pub use digest::Digest;
 pub use id::*;
 pub use lifecycle::Lifecycle;

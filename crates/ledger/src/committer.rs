@@ -1,5 +1,5 @@
 //! The committer: one thread that decides commands in the order in which they
-//! come. Groups of them are made durable together by another thread, the
+//! come, those in haste first. Groups of them are made durable together by another thread, the
 //! writer, while the next group is decided on what the one before will leave.
 
 use crate::group::{Group, States};
@@ -27,8 +27,13 @@ pub(crate) trait Job: Send {
     fn answer(self: Box<Self>, written: Written);
 }
 
+type Jobs = mpsc::Receiver<Box<dyn Job>>;
+
 /// Commands in one group at most.
 const GROUP_JOBS_MAX: usize = 256;
+/// Commands in haste that a full group still takes, so that none waits for one
+/// more commit because others came in numbers.
+const GROUP_URGENT_MAX: usize = 64;
 /// A group of fewer commands is written by the committer itself: handing it
 /// over costs more than what could be decided meanwhile.
 const HAND_OVER_JOBS_MIN: usize = 8;
@@ -43,6 +48,8 @@ const STACK_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) struct Committer {
     store: Arc<dyn Store>,
     runtime: Handle,
+    /// Commands in haste, which come before all others.
+    urgent: mpsc::Receiver<Box<dyn Job>>,
     jobs: mpsc::Receiver<Box<dyn Job>>,
     commits: watch::Sender<u64>,
     /// Why the last commit failed; `None` when it did not.
@@ -93,7 +100,7 @@ impl Committer {
     pub(crate) fn start(
         store: Arc<dyn Store>,
         runtime: Handle,
-        jobs: mpsc::Receiver<Box<dyn Job>>,
+        (urgent, jobs): (Jobs, Jobs),
         commits: watch::Sender<u64>,
         fault: Arc<watch::Sender<Option<StoreFault>>>,
     ) -> std::io::Result<()> {
@@ -102,6 +109,7 @@ impl Committer {
             states: States::new(store.clone(), runtime.clone()),
             store,
             runtime,
+            urgent,
             jobs,
             commits,
             fault,
@@ -137,20 +145,29 @@ impl Committer {
 
     /// Waits for what happens next: the group is written, or a command comes.
     fn next(&mut self) -> Event {
-        let (jobs, ended) = (&mut self.jobs, self.ended);
-        let full = self.open.jobs.len() >= GROUP_JOBS_MAX;
-        let came = |job: Option<_>| job.map_or(Event::Ended, Event::Job);
-        if !full && let Some(job) = self.behind.pop_front() {
+        let open = self.open.jobs.len();
+        let is_full = open >= GROUP_JOBS_MAX;
+        let is_crammed = open >= GROUP_JOBS_MAX + GROUP_URGENT_MAX;
+        if !is_full && let Some(job) = self.behind.pop_front() {
             return Event::Job(job);
         }
-        let Some(flight) = &mut self.flight else {
-            return came(jobs.blocking_recv());
+        let (urgent, jobs, ended) = (&mut self.urgent, &mut self.jobs, self.ended);
+        let flight = self.flight.as_mut();
+        let landed = async {
+            match flight {
+                None => std::future::pending().await,
+                Some(flight) => (&mut flight.done).await.unwrap_or_else(|_| Landed::lost()),
+            }
         };
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
-                done = &mut flight.done => Event::Landed(done.unwrap_or_else(|_| Landed::lost())),
-                job = jobs.recv(), if !full && !ended => came(job),
+                landed = landed => Event::Landed(landed),
+                // The handles of both queues go away together.
+                Some(job) = urgent.recv(), if !is_crammed && !ended => Event::Job(job),
+                job = jobs.recv(), if !is_full && !ended => {
+                    job.map_or(Event::Ended, Event::Job)
+                }
             }
         })
     }
@@ -182,7 +199,12 @@ impl Committer {
     }
 
     /// The command that is next, if one waits.
+    // INVARIANT(haste-first): no command in haste waits behind one that is not
+    // decided yet, however many there are.
     fn waiting(&mut self) -> Option<Box<dyn Job>> {
+        if let Ok(job) = self.urgent.try_recv() {
+            return Some(job);
+        }
         let behind = self.behind.pop_front();
         behind.or_else(|| self.jobs.try_recv().ok())
     }

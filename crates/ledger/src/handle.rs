@@ -4,7 +4,7 @@ use crate::committer::{Committer, Job};
 use crate::registry::Registry;
 use crate::request::{self, Key};
 use crate::store::{Store, StoreFault};
-use kernel::{Ctx, Refusal, Unit};
+use kernel::{Ctx, Haste, Refusal, Unit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -15,11 +15,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub struct Settings {
     /// Commands that may wait; one more is refused as overload.
     pub waiting_max: usize,
+    /// Commands in haste that may wait beside them.
+    pub urgent_max: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { waiting_max: 4096 }
+        Self {
+            waiting_max: 4096,
+            urgent_max: 1024,
+        }
     }
 }
 
@@ -38,6 +43,7 @@ pub struct Ledger {
     store: Arc<dyn Store>,
     registry: Arc<Registry>,
     jobs: mpsc::Sender<Box<dyn Job>>,
+    urgent: mpsc::Sender<Box<dyn Job>>,
     commits: watch::Receiver<u64>,
     fault: Arc<watch::Sender<Option<StoreFault>>>,
 }
@@ -54,18 +60,26 @@ impl Ledger {
         settings: Settings,
     ) -> Result<Self, Refusal> {
         let (jobs, receiver) = mpsc::channel(settings.waiting_max);
+        let (urgent, hurried) = mpsc::channel(settings.urgent_max);
         let (sender, commits) = watch::channel(0);
         let fault = Arc::new(watch::Sender::new(None));
         let runtime = tokio::runtime::Handle::current();
         if let Some(others) = store.others() {
             runtime.spawn(hear(others, sender.clone()));
         }
-        Committer::start(store.clone(), runtime, receiver, sender, fault.clone())
-            .map_err(|e| Refusal::unavailable(format!("cannot start the committer: {e}")))?;
+        Committer::start(
+            store.clone(),
+            runtime,
+            (hurried, receiver),
+            sender,
+            fault.clone(),
+        )
+        .map_err(|e| Refusal::unavailable(format!("cannot start the committer: {e}")))?;
         Ok(Self {
             store,
             registry: Arc::new(registry),
             jobs,
+            urgent,
             commits,
             fault,
         })
@@ -121,13 +135,17 @@ impl Ledger {
         F: Fn(&mut Unit<'_>) -> Result<R, Refusal> + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
+        let queue = match ctx.haste {
+            Haste::None => &self.jobs,
+            Haste::Urgent => &self.urgent,
+        };
         let job = Command {
             ctx,
             decide,
             answer: None,
             sender,
         };
-        self.jobs.try_send(Box::new(job)).map_err(|e| match e {
+        queue.try_send(Box::new(job)).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => {
                 Refusal::limit("too many commands are waiting").hint("try again in a second")
             }

@@ -4,12 +4,13 @@
 use crate::auth::{Caller, Rates, Sessions};
 use crate::http::trace::Trace;
 use crate::lanes::Lanes;
+use crate::limits::{self, Bounds};
 use crate::metrics::Metrics;
-use crate::streams::Places;
+use crate::streams::{Places, Shares};
 use flow::Control;
 use gate::access::Access;
 use kernel::port::{Entropy, Secrets};
-use kernel::{Ctx, Refusal, Timestamp};
+use kernel::{Ctx, KeyId, Refusal, Timestamp};
 use ledger::Ledger;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
@@ -42,6 +43,8 @@ struct Inner {
     rates: Rates,
     lanes: Lanes,
     streams: Places,
+    under_way: Shares<KeyId>,
+    bounds: Bounds,
     metrics: Metrics,
     stop: watch::Sender<bool>,
 }
@@ -56,6 +59,18 @@ impl App {
     /// # Errors
     /// `unavailable` when the permissions or the metrics cannot be loaded.
     pub fn new(control: Arc<Control>, settings: Settings) -> Result<Self, Refusal> {
+        Self::bounded(control, settings, Bounds::default())
+    }
+
+    /// The same with bounds of the operator's.
+    ///
+    /// # Errors
+    /// As [`App::new`].
+    pub fn bounded(
+        control: Arc<Control>,
+        settings: Settings,
+        bounds: Bounds,
+    ) -> Result<Self, Refusal> {
         Ok(Self(Arc::new(Inner {
             access: Access::builtin()?,
             metrics: Metrics::new()?,
@@ -64,8 +79,10 @@ impl App {
             scheduler: OnceLock::new(),
             sessions: Sessions::default(),
             rates: Rates::default(),
-            lanes: Lanes::default(),
-            streams: Places::default(),
+            lanes: Lanes::new(bounds.requests),
+            streams: Places::new(bounds.streams_per_tenant, bounds.streams),
+            under_way: Shares::new(limits::KEY_REQUESTS_MAX, usize::MAX),
+            bounds,
             stop: watch::Sender::new(false),
         })))
     }
@@ -133,6 +150,16 @@ impl App {
     pub fn streams(&self) -> &Places {
         &self.0.streams
     }
+    /// Ordinary requests under way, by key.
+    #[must_use]
+    pub fn under_way(&self) -> &Shares<KeyId> {
+        &self.0.under_way
+    }
+    /// The bounds that the operator may set.
+    #[must_use]
+    pub fn bounds(&self) -> &Bounds {
+        &self.0.bounds
+    }
     /// The metrics.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
@@ -142,7 +169,8 @@ impl App {
     /// The circumstances of a command of this caller in this trace.
     #[must_use]
     pub fn ctx(&self, caller: &Caller, trace: Trace) -> Ctx {
-        self.control().ctx(caller.identity(), trace.id)
+        let ctx = self.control().ctx(caller.identity(), trace.id);
+        ctx.with_haste(caller.haste())
     }
 
     /// Whether writ can do its work.

@@ -7,12 +7,15 @@ use crate::http::command;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
 use crate::http::trace::Matched;
+use crate::lanes::Lane;
 use crate::routes::table::{Facts, Guard, Matching, Posting, Repeating, Verb};
+use crate::streams::Share;
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use kernel::KeyId;
 use std::sync::Arc;
 use tokio::time::{Instant, timeout};
 
@@ -49,11 +52,18 @@ pub(crate) async fn layer(State(watch): State<Watch>, request: Request, next: Ne
                 match admit(&watch, &parts).await {
                     Err(problem) => problem.into_response(),
                     Ok(caller) => {
+                        let mut share = None;
                         if let Some(caller) = caller {
+                            match one_of_many(&watch, &caller) {
+                                Ok(own) => share = own,
+                                Err(problem) => return problem.into_response(),
+                            }
                             who = Some(Identified::from(&caller));
-                            parts.extensions.insert(caller);
+                            parts.extensions.insert(caller.in_haste(lane.haste()));
                         }
-                        next.run(Request::from_parts(parts, body)).await
+                        let answer = next.run(Request::from_parts(parts, body)).await;
+                        drop(share);
+                        answer
                     }
                 }
             };
@@ -70,6 +80,22 @@ pub(crate) async fn layer(State(watch): State<Watch>, request: Request, next: Ne
         extensions.insert(who);
     }
     response
+}
+
+/// The key's share of the ordinary requests: one that is slow, or floods, must
+/// leave room for the others.
+fn one_of_many(watch: &Watch, caller: &Caller) -> Result<Option<Share<KeyId>>, Problem> {
+    if watch.facts.lane != Lane::Ordinary {
+        return Ok(None);
+    }
+    match watch.app.under_way().take(caller.key()) {
+        Some(share) => Ok(Some(share)),
+        None => Err(Problem::new(
+            Kind::LimitExceeded,
+            "too many requests of this key are under way",
+        )
+        .hint("wait for some of them, then for the time in `Retry-After`")),
+    }
 }
 
 fn late(seconds: u64) -> Problem {

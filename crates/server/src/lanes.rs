@@ -4,6 +4,7 @@
 
 use crate::http::problem::{Kind, Problem};
 use crate::limits;
+use kernel::Haste;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -19,6 +20,14 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// How long its commands may wait behind those of others.
+    #[must_use]
+    pub fn haste(self) -> Haste {
+        match self {
+            Self::Urgent => Haste::Urgent,
+            Self::Ordinary | Self::Slow => Haste::None,
+        }
+    }
     /// How long a request may take until its answer begins.
     #[must_use]
     pub fn timeout(self) -> Duration {
@@ -36,10 +45,12 @@ pub struct Lanes {
     slow: Semaphore,
 }
 
-impl Default for Lanes {
-    fn default() -> Self {
+impl Lanes {
+    /// So many for ordinary requests, and those of the others.
+    #[must_use]
+    pub fn new(ordinary: usize) -> Self {
         Self {
-            ordinary: Semaphore::new(limits::ORDINARY_REQUESTS_MAX),
+            ordinary: Semaphore::new(ordinary),
             urgent: Semaphore::new(limits::URGENT_REQUESTS_MAX),
             slow: Semaphore::new(limits::SLOW_REQUESTS_MAX),
         }
@@ -70,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_full_lane_sheds_and_leaves_the_others_alone() {
-        let lanes = Lanes::default();
+        let lanes = Lanes::new(limits::ORDINARY_REQUESTS_MAX);
         let taken: Vec<_> = (0..limits::ORDINARY_REQUESTS_MAX)
             .map(|_| lanes.enter(Lane::Ordinary).unwrap())
             .collect();

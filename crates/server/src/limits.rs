@@ -19,6 +19,12 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// The same for work over a whole log.
 pub const SLOW_REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
+/// A body must have arrived within this time.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client must take so many bytes of its answer, or what is left of it,
+pub const ANSWER_PART_BYTES: usize = 16 * 1024;
+/// within this time.
+pub const ANSWER_PART_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a shutdown waits for requests that are under way.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -29,6 +35,8 @@ pub const ORDINARY_REQUESTS_MAX: usize = 512;
 /// Requests under way at once that overload must not slow: health, approvals,
 /// kill switch. They have places of their own.
 pub const URGENT_REQUESTS_MAX: usize = 128;
+/// Ordinary requests of one key under way at once.
+pub const KEY_REQUESTS_MAX: usize = ORDINARY_REQUESTS_MAX / 4;
 /// Requests under way at once that read a whole log.
 pub const SLOW_REQUESTS_MAX: usize = 2;
 /// Requests that one key may send at once before it is slowed down.
@@ -64,7 +72,92 @@ pub const CURSOR_BYTES_MAX: usize = 256;
 /// Tenants that have metrics of their own; the others are counted together.
 pub const METRIC_TENANTS_MAX: usize = 200;
 
+/// What an operator may set otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Connections open at once.
+    pub connections: usize,
+    /// Ordinary requests under way at once.
+    pub requests: usize,
+    /// Event streams open at once, of all tenants.
+    pub streams: usize,
+    /// Event streams open at once, per tenant.
+    pub streams_per_tenant: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections: CONNECTIONS_MAX,
+            requests: ORDINARY_REQUESTS_MAX,
+            streams: STREAMS_MAX,
+            streams_per_tenant: STREAMS_PER_TENANT_MAX,
+        }
+    }
+}
+
+impl Bounds {
+    /// Connections that streams and requests may hold together. There must be
+    /// more, so that some connection always waits for its client and can give
+    /// way to another.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.streams + self.requests + URGENT_REQUESTS_MAX + SLOW_REQUESTS_MAX
+    }
+
+    /// What is wrong with them together.
+    ///
+    /// # Errors
+    /// In words for whoever set them.
+    pub fn check(&self) -> Result<(), String> {
+        if self.requests == 0 || self.streams == 0 || self.streams_per_tenant == 0 {
+            return Err("a bound of 0 would serve nobody".to_owned());
+        }
+        if self.streams_per_tenant > self.streams {
+            return Err(format!(
+                "{} event streams of one tenant are more than the {} of all",
+                self.streams_per_tenant, self.streams
+            ));
+        }
+        if self.connections <= self.held() {
+            return Err(format!(
+                "{} connections are too few: requests and event streams may hold {}",
+                self.connections,
+                self.held()
+            ));
+        }
+        Ok(())
+    }
+}
+
 const _: () = assert!(HEADERS_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(STREAMS_PER_TENANT_MAX <= STREAMS_MAX);
-const _: () = assert!(STREAMS_MAX < CONNECTIONS_MAX);
+const _: () = assert!(
+    STREAMS_MAX + ORDINARY_REQUESTS_MAX + URGENT_REQUESTS_MAX + SLOW_REQUESTS_MAX < CONNECTIONS_MAX
+);
+const _: () = assert!(KEY_REQUESTS_MAX < ORDINARY_REQUESTS_MAX);
+const _: () = assert!(BODY_TIMEOUT.as_secs() < REQUEST_TIMEOUT.as_secs());
 const _: () = assert!(KEY_REQUESTS_PER_SECOND <= KEY_BURST_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_that_cannot_hold_together_are_refused() {
+        let check = |change: fn(&mut Bounds), fault: Option<&str>| {
+            let mut bounds = Bounds::default();
+            change(&mut bounds);
+            match (bounds.check(), fault) {
+                (Ok(()), None) => {}
+                (Err(said), Some(fault)) => assert!(said.contains(fault), "{said}"),
+                (found, _) => panic!("{bounds:?}: {found:?}"),
+            }
+        };
+        check(|_| {}, None);
+        check(|b| b.requests = 0, Some("0"));
+        check(|b| b.streams = 10, Some("of one tenant"));
+        check(|b| b.connections = b.held(), Some("too few"));
+        check(|b| b.connections = b.held() + 1, None);
+    }
+}

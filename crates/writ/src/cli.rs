@@ -1,6 +1,7 @@
 //! The command line: every command, argument and help text.
 
 mod archive;
+mod bounds;
 mod deciding;
 mod directive;
 mod nouns;
@@ -10,6 +11,7 @@ mod residency;
 mod signing;
 
 pub(crate) use archive::{ArchiveAt, ArchiveCommand, Target, Trusted};
+pub(crate) use bounds::UpBounds;
 pub(crate) use deciding::{Approval, Approve, Bulk, Delegation, Edit, Reject, Sought};
 pub(crate) use directive::{Directive, Draft};
 pub(crate) use nouns::{Autonomy, Budget, History, Key, Pack, Principal, Session, Tenant};
@@ -38,7 +40,7 @@ pub(crate) struct Cli {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Start writ
-    Up(Up),
+    Up(Box<Up>),
     /// Start writ, load a pack and play its recorded alerts
     Demo(Demo),
     /// Issue a new admin token on the machine itself, while writ is stopped
@@ -336,6 +338,8 @@ pub(crate) struct Up {
     /// What is logged, for example `info` or `writ=debug,info`
     #[arg(long, env = "WRIT_LOG", value_name = "FILTER", default_value = "info")]
     pub(crate) log: String,
+    #[command(flatten)]
+    pub(crate) bounds: UpBounds,
     #[command(flatten)]
     pub(crate) checkpoints: Checkpoints,
     #[command(flatten)]

@@ -45,7 +45,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Up(up) => {
             logs::start(&up.log)?;
-            Box::pin(up::run(up, output)).await
+            Box::pin(up::run(*up, output)).await
         }
         Command::Demo(demo) => Box::pin(demo::run(demo, output)).await,
         Command::Witness(witness) => {

@@ -1,7 +1,7 @@
 //! `writ up`: opens the store, wires the parts together, serves until it is
 //! told to stop.
 
-use crate::cli::{ArchiveAt, Checkpoints, NodeStores, Place, Up};
+use crate::cli::{ArchiveAt, Checkpoints, NodeStores, Place, Up, UpBounds};
 use crate::failure::Failure;
 use crate::packs;
 use crate::place;
@@ -128,6 +128,7 @@ impl Up {
             behind_tls: false,
             cache: None,
             log: String::new(),
+            bounds: UpBounds::usual(),
             checkpoints: Checkpoints::default(),
             archive: ArchiveAt::none(),
         }
@@ -154,6 +155,7 @@ fn secret_hosts(given: &[String]) -> Result<BTreeMap<String, Vec<String>>, Failu
 pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
     // Before anything is founded: a token that is made must be shown.
     let pack = up.pack.as_deref().map(pack_files).transpose()?;
+    let bounds = up.bounds.bounds()?;
     let listener = TcpListener::bind(&up.listen).await.map_err(|e| {
         Failure::failed(format!("cannot listen on `{}`: {e}", up.listen))
             .hint("another program may use the port; give --listen HOST:PORT")
@@ -205,17 +207,15 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
     let scheduler = tokio::spawn(flow::scheduler::run(control.clone(), stopping.clone()));
     let checkpoints = tokio::spawn(flow::checkpoints::run(control.clone(), stopping.clone()));
     let archiver = tokio::spawn(flow::archive::watch(control.clone(), stopping.clone()));
-    let app = App::new(
-        control.clone(),
-        server::Settings {
-            cookies: if up.behind_tls {
-                Cookies::Secure
-            } else {
-                Cookies::Plain
-            },
-            version: env!("CARGO_PKG_VERSION"),
+    let settings = server::Settings {
+        cookies: if up.behind_tls {
+            Cookies::Secure
+        } else {
+            Cookies::Plain
         },
-    )?;
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let app = App::bounded(control.clone(), settings, bounds)?;
     app.watch_scheduler(scheduler.abort_handle());
     let server = tokio::spawn(server::serve(listener, app, stopped(stopping)));
     let running = Running {

@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use gate::access::{Permission, TenantScope};
 use kernel::names::Name;
-use kernel::{Actor, Code, Digest, KeyId, Role, TenantId};
+use kernel::{Actor, Code, Digest, Haste, KeyId, Role, TenantId};
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,6 +30,7 @@ pub struct Caller {
     via: Via,
     token: Arc<str>,
     csrf: Option<Digest>,
+    haste: Haste,
 }
 
 impl fmt::Debug for Caller {
@@ -77,6 +78,17 @@ impl Caller {
     #[must_use]
     pub fn via(&self) -> Via {
         self.via
+    }
+    /// How long its command may wait behind others.
+    #[must_use]
+    pub fn haste(&self) -> Haste {
+        self.haste
+    }
+    /// The same, asking in this haste.
+    #[must_use]
+    pub(crate) fn in_haste(mut self, haste: Haste) -> Self {
+        self.haste = haste;
+        self
     }
     /// What a form of this session must carry in its field `csrf`; empty when
     /// there is no session.
@@ -187,6 +199,7 @@ pub(crate) async fn check(
             via,
             token: token.into(),
             csrf,
+            haste: Haste::None,
         }),
         Err(refusal) if refusal.code == Code::Forbidden => Err(Problem {
             kind: Kind::Unauthenticated,

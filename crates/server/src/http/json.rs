@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::timeout;
 
 /// A body that was read strictly.
 #[derive(Clone, Debug)]
@@ -81,18 +82,22 @@ pub async fn bytes(request: Request) -> Result<Bytes, Problem> {
     if announced.is_some_and(|length| length > limits::BODY_BYTES_MAX) {
         return Err(problem::too_long());
     }
-    axum::body::to_bytes(request.into_body(), limits::BODY_BYTES_MAX)
-        .await
-        .map_err(|fault| {
-            let mut cause: Option<&dyn std::error::Error> = Some(&fault);
-            while let Some(error) = cause {
-                if error.to_string().contains("length limit exceeded") {
-                    return problem::too_long();
-                }
-                cause = error.source();
+    let reading = axum::body::to_bytes(request.into_body(), limits::BODY_BYTES_MAX);
+    let Ok(read) = timeout(limits::BODY_TIMEOUT, reading).await else {
+        let seconds = limits::BODY_TIMEOUT.as_secs();
+        let detail = format!("the body did not arrive within {seconds} s");
+        return Err(Problem::new(Kind::Invalid, detail).hint("send it whole, and faster"));
+    };
+    read.map_err(|fault| {
+        let mut cause: Option<&dyn std::error::Error> = Some(&fault);
+        while let Some(error) = cause {
+            if error.to_string().contains("length limit exceeded") {
+                return problem::too_long();
             }
-            Problem::new(Kind::Invalid, "the body ended before it was complete")
-        })
+            cause = error.source();
+        }
+        Problem::new(Kind::Invalid, "the body ended before it was complete")
+    })
 }
 
 /// Whether a body of these headers is JSON in UTF-8.

@@ -2,18 +2,25 @@
 //! loop cannot set (time to send the head, idle time, size of the head,
 //! connections at once), and a shutdown that also ends event streams.
 
+use super::seats::{Seats, held};
+use super::stall::Stalling;
 use crate::app::App;
 use crate::limits;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
+use tower::ServiceExt as _;
 
 /// How long to wait when the machine has no handle for another connection.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
@@ -30,7 +37,9 @@ pub async fn serve(
 ) -> Result<(), kernel::Refusal> {
     let router = crate::router(app.clone());
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(app.bounds().connections));
+    let seats = Seats::default();
+    let least = (limits::ANSWER_PART_BYTES, limits::ANSWER_PART_TIMEOUT);
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -40,7 +49,7 @@ pub async fn serve(
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &places, &seats) => accepted,
             () = &mut shutdown => break,
         };
         let (stream, place) = match accepted {
@@ -51,14 +60,29 @@ pub async fn serve(
                 continue;
             }
         };
-        let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            // A client that goes away or sends no HTTP is its own affair.
-            if let Err(fault) = connection.await {
-                tracing::debug!(error = %fault, "a connection ended early");
+        let seat = seats.sit();
+        let (router, served) = (router.clone(), seat.clone());
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (router, serving) = (router.clone(), served.serve());
+            async move {
+                let response = router.oneshot(request.map(Body::new)).await;
+                let response = response.unwrap_or_else(|never| match never {});
+                Ok::<_, Infallible>(held(response, serving))
             }
+        });
+        let stream = TokioIo::new(Stalling::new(stream, least));
+        let connection = graceful.watch(builder.serve_connection(stream, service));
+        tokio::spawn(async move {
+            tokio::select! {
+                // A client that goes away or sends no HTTP is its own affair.
+                ended = connection => if let Err(fault) = ended {
+                    tracing::debug!(error = %fault, "a connection ended early");
+                },
+                () = seat.asked_to_leave() => {
+                    tracing::debug!("a connection that waited gave way to another");
+                }
+            }
+            seat.left();
             drop(place);
         });
     }
@@ -76,13 +100,16 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
+    seats: &Seats,
 ) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = places
-        .clone()
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
+    // Requests under way and event streams together are fewer than
+    // connections, so that some connection always waits for its client.
+    if places.available_permits() == 0 {
+        seats.make_room();
+    }
+    let place = places.clone().acquire_owned().await;
+    let place = place.map_err(io::Error::other)?;
     Ok((stream, place))
 }

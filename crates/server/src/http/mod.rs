@@ -8,6 +8,8 @@ pub mod listen;
 pub mod place;
 pub mod problem;
 pub mod query;
+mod seats;
+mod stall;
 pub mod trace;
 
 pub use command::{Command, IfMatch};

@@ -133,3 +133,65 @@ async fn paths_queries_and_headers_are_checked_too() {
     world.get(&long, token).await.is(431);
     world.end().await;
 }
+
+/// What nobody should send in a path or a query.
+const HOSTILE: &[&str] = &[
+    "%FF%FE",
+    "%00",
+    "%ED%A0%80",
+    "%C0%AF",
+    "%",
+    "%zz",
+    "..%2F..%2Fetc%2Fpasswd",
+    "%E2%80%AE%F0%9F%92%A9",
+    "-1",
+    "99999999999999999999999999",
+    "1e308",
+    "%0d%0aset-cookie:%20a=b",
+    "'%20or%20'1'='1",
+];
+
+/// Every route, each part of its path and each parameter of its query, with each
+/// hostile value and one that is too long: never more than a 4xx.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_part_of_every_path_and_query_takes_hostile_text() {
+    let world = World::with_packs().await;
+    let token = world.home.token(Role::Admin);
+    let long = "x".repeat(3_000);
+    let texts: Vec<&str> = HOSTILE.iter().copied().chain([long.as_str()]).collect();
+    let mut asked = 0;
+    for facts in server::routes::rows().into_iter().map(|row| row.facts) {
+        if facts.gives == server::routes::table::Gives::Events {
+            continue;
+        }
+        let plain = facts.path.replace("{*", "{");
+        let parts: Vec<&str> = plain.split('/').filter(|p| p.starts_with('{')).collect();
+        let paths = parts.iter().flat_map(|part| {
+            let (plain, part) = (plain.clone(), *part);
+            texts.iter().map(move |text| plain.replace(part, text))
+        });
+        let filled = plain.replace(['{', '}'], "");
+        let queries = facts.parameters.iter().flat_map(|parameter| {
+            let filled = filled.clone();
+            texts
+                .iter()
+                .map(move |text| format!("{filled}?{}={text}", parameter.name))
+        });
+        for path in paths.chain(queries) {
+            let path = path.replace(['{', '}'], "");
+            let verb = facts.verb.to_string();
+            let request = request(&verb, &path, Some(token));
+            let request = request.header(header::CONTENT_TYPE, JSON);
+            let Ok(request) = request.body(Body::from("{}")) else {
+                continue;
+            };
+            let reply = world.send(request).await;
+            asked += 1;
+            let fine = reply.status < 500;
+            assert!(fine, "{verb} {path}: {} {:?}", reply.status, reply.body);
+            assert!(reply.headers.get("set-cookie").is_none(), "{path}");
+        }
+    }
+    assert!(asked > 2_000, "{asked}");
+    world.end().await;
+}

@@ -46,8 +46,8 @@ pub struct Usage {
     pub resident_kib: u64,
     /// The most there ever was, in KiB.
     pub resident_kib_max: u64,
-    /// Open files and connections.
-    pub handles: usize,
+    /// Open connections, and what it listens on.
+    pub sockets: usize,
 }
 
 /// A directive that waits for a person.
@@ -152,6 +152,16 @@ impl Served {
         Ok(Wire::to(self.address).await?.ask(request).await?)
     }
 
+    /// The status of what is asked once; an answer's body is not waited for.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask_status(&self, request: &[u8]) -> Result<u16> {
+        let mut wire = Wire::to(self.address).await?;
+        wire.send(request).await?;
+        Ok(wire.head().await?.status)
+    }
+
     /// Reads as this caller; it must work.
     ///
     /// # Errors
@@ -239,7 +249,10 @@ impl Served {
         Ok(Usage {
             resident_kib: kib("VmRSS:")?,
             resident_kib_max: kib("VmHWM:")?,
-            handles: std::fs::read_dir(format!("{process}/fd"))?.count(),
+            sockets: std::fs::read_dir(format!("{process}/fd"))?
+                .filter_map(|handle| std::fs::read_link(handle.ok()?.path()).ok())
+                .filter(|target| target.to_string_lossy().starts_with("socket:"))
+                .count(),
         })
     }
 
