@@ -33,12 +33,15 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// The name of the database file in a data directory.
 pub const FILE_NAME: &str = "writ.db";
 const LOCK_NAME: &str = "writ.lock";
-/// Reading connections that are kept open.
-const READERS_KEPT: usize = 8;
+/// Reading connections that are kept open, and reads that block a thread at one
+/// time. More of them would take the processor from the one that writes and from
+/// those who answer, and end no sooner.
+const READERS_MAX: usize = 8;
 /// How long a connection waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Memory for pages of the writing connection, in KiB as SQLite's sign says: the
@@ -67,6 +70,7 @@ struct Pen {
 struct Inner {
     path: PathBuf,
     readers: Mutex<Vec<Connection>>,
+    places: Arc<Semaphore>,
 }
 
 impl Sqlite {
@@ -89,10 +93,7 @@ impl Sqlite {
             writer: Mutex::new(Writer::new(connection)),
         };
         Ok(Self {
-            inner: Arc::new(Inner {
-                path,
-                readers: Mutex::default(),
-            }),
+            inner: Arc::new(Inner::new(path, Vec::new())),
             pen: Some(Arc::new(pen)),
             _lock: Some(lock),
         })
@@ -117,24 +118,29 @@ impl Sqlite {
         let connection = connect_reader(path)?;
         migrate::check(&connection)?;
         Ok(Self {
-            inner: Arc::new(Inner {
-                path: path.to_owned(),
-                readers: Mutex::new(vec![connection]),
-            }),
+            inner: Arc::new(Inner::new(path.to_owned(), vec![connection])),
             pen: None,
             _lock: None,
         })
     }
 
-    /// Reads on a thread that may block.
+    /// Reads on a thread that may block, when one of a few places is free; who
+    /// came first reads first.
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreFault> + Send + 'static,
     ) -> Result<T, StoreFault> {
         let inner = self.inner.clone();
-        tokio::task::spawn_blocking(move || inner.with(work))
-            .await
-            .map_err(|e| StoreFault::Unavailable(e.to_string()))?
+        let place = inner.places.clone().acquire_owned().await;
+        let place = place.map_err(|e| StoreFault::Unavailable(e.to_string()))?;
+        tokio::task::spawn_blocking(move || {
+            // It is taken until the read ends, also when nobody waits for it
+            // any more.
+            let _place = place;
+            inner.with(work)
+        })
+        .await
+        .map_err(|e| StoreFault::Unavailable(e.to_string()))?
     }
 }
 
@@ -151,6 +157,14 @@ impl Pen {
 }
 
 impl Inner {
+    fn new(path: PathBuf, readers: Vec<Connection>) -> Self {
+        Self {
+            path,
+            readers: Mutex::new(readers),
+            places: Arc::new(Semaphore::new(READERS_MAX)),
+        }
+    }
+
     fn with<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreFault>,
@@ -162,7 +176,7 @@ impl Inner {
         };
         let done = work(&connection);
         let mut readers = self.readers.lock();
-        if readers.len() < READERS_KEPT {
+        if readers.len() < READERS_MAX {
             readers.push(connection);
         }
         done
@@ -442,5 +456,39 @@ impl Store for Sqlite {
             read::engine_check(connection)
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn few_reads_block_a_thread_at_one_time_and_all_of_them_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(folder.path()).unwrap());
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut reads = Vec::new();
+        for number in 0..10 * READERS_MAX {
+            let (store, now, most) = (store.clone(), now.clone(), most.clone());
+            reads.push(tokio::spawn(async move {
+                let read = store.read(move |connection| {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(2));
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    let one = connection.query_row("SELECT 1", [], |row| row.get::<_, i64>(0));
+                    one.map_err(|e| StoreFault::Unavailable(e.to_string()))
+                });
+                (number, read.await)
+            }));
+        }
+        for read in reads {
+            let (number, read) = read.await.unwrap();
+            assert_eq!(read.unwrap(), 1, "read {number}");
+        }
+        let most = most.load(Ordering::SeqCst);
+        assert!((2..=READERS_MAX).contains(&most), "{most} at one time");
+        assert!(store.inner.readers.lock().len() <= READERS_MAX);
     }
 }

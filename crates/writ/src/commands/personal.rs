@@ -136,7 +136,16 @@ mod tests {
         let mut up = Up::on(place.join("data"), "127.0.0.1:0".into());
         up.place.keyring = Some(place.join(keyring));
         up.pack = Some(pack.display().to_string());
-        up::start(&up).await.unwrap()
+        // The one before has stopped; its last thread may still be on its way out.
+        for _ in 0..200 {
+            match up::start(&up).await {
+                Err(busy) if text(&busy).contains("another writ is using") => {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+                started => return started.unwrap(),
+            }
+        }
+        panic!("the writ before never ended");
     }
 
     fn client(running: &Running, token: &str) -> Client {
