@@ -14,6 +14,10 @@ use std::process::Command;
 /// the memory of the process in MiB.
 const BOUNDS: [&str; 3] = ["-max_len=16384", "-timeout=20", "-rss_limit_mb=4096"];
 
+/// Inputs of a target that are kept in the repository. The search goes on from
+/// all that it found on this machine; these are for the test runs.
+const KEPT_MAX: usize = 64;
+
 /// What is asked for.
 #[derive(Args)]
 pub(crate) struct Asked {
@@ -36,19 +40,20 @@ pub(crate) fn run(shell: &Shell, asked: &Asked) -> Result<()> {
     let place = shell.target.join("fuzz");
     let seeds = place.join("seeds");
     let tool = setup::cargo_tool("cargo-fuzz", setup::CARGO_FUZZ)?;
-    let fuzz = |action: &str| {
+    let fuzz = || {
         let mut command = shell.command(&tool);
         command
             // The release profile optimises the program as a whole, which takes
             // longer than the search gains by it.
-            .args(["fuzz", action, "--fuzz-dir", "fuzz", "--dev"])
+            .args(["fuzz", "run", "--fuzz-dir", "fuzz", "--dev"])
             .args(["--sanitizer", "none"])
             .args(["--features", "guided", "guided"])
             .env("CARGO_TARGET_DIR", &place);
         command
     };
-    // Builds it, too.
-    shell::run(fuzz("run").env("WRIT_FUZZ_SEEDS", &seeds))?;
+    fs::create_dir_all(&place).with_context(|| place.display().to_string())?;
+    // Builds it, too; without a folder it would make one of its own.
+    shell::run(fuzz().arg(&place).env("WRIT_FUZZ_SEEDS", &seeds))?;
     let known = names(&seeds)?;
     let chosen = chosen(&known, &asked.targets)?;
     let mut broken = Vec::new();
@@ -60,7 +65,7 @@ pub(crate) fn run(shell: &Shell, asked: &Asked) -> Result<()> {
             fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         }
         let run = |folders: &[&Path], options: &[&str]| {
-            let mut command: Command = fuzz("run");
+            let mut command: Command = fuzz();
             command.env("WRIT_FUZZ_TARGET", name).args(folders);
             shell::run(command.arg("--").args(BOUNDS).args(options))
         };
@@ -71,22 +76,40 @@ pub(crate) fn run(shell: &Shell, asked: &Asked) -> Result<()> {
             broken.push(name);
         } else if asked.keep {
             run(&[&kept, &found], &["-merge=1", "-max_len=2048"])?;
+            thin_out(&kept)?;
         }
     }
     if broken.is_empty() {
         return Ok(());
     }
     bail!(
-        "an input breaks {}; it is kept under {}",
+        "an input breaks {}; it is kept under {}: copy it to `fuzz/corpus/TARGET`, \
+         and `cargo test --workspace --test corpus` shows it again",
         broken.join(", "),
         place.display()
     )
 }
 
-/// The targets, which have a folder of seeds each.
-fn names(seeds: &Path) -> Result<Vec<String>> {
-    let folders = fs::read_dir(seeds).with_context(|| seeds.display().to_string())?;
-    let paths: Vec<PathBuf> = folders.map(|f| Ok(f?.path())).collect::<Result<_>>()?;
+/// Removes found inputs beyond what is kept. They are named by their hash, so
+/// that those which come first are of every kind; what has a name stays.
+fn thin_out(folder: &Path) -> Result<()> {
+    let found = names(folder)?;
+    for name in found.iter().filter(|name| is_hash(name)).skip(KEPT_MAX) {
+        fs::remove_file(folder.join(name)).with_context(|| name.clone())?;
+    }
+    Ok(())
+}
+
+/// Whether this is how libFuzzer names what it finds.
+fn is_hash(name: &str) -> bool {
+    name.len() == 40 && name.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// The names of what lies in a folder, sorted: of the targets, which have a
+/// folder of seeds each, and of inputs.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let listing = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    let paths: Vec<PathBuf> = listing.map(|f| Ok(f?.path())).collect::<Result<_>>()?;
     let names = paths.iter().filter_map(|path| path.file_name()?.to_str());
     let mut names: Vec<String> = names.map(str::to_owned).collect();
     names.sort();
@@ -107,6 +130,22 @@ fn chosen<'a>(known: &'a [String], asked: &'a [String]) -> Result<Vec<&'a str>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn found_inputs_are_thinned_out_and_named_ones_stay() {
+        let place = std::env::temp_dir().join(format!("writ-thin-{}", std::process::id()));
+        fs::create_dir_all(&place).unwrap();
+        for number in 0..KEPT_MAX + 3 {
+            fs::write(place.join(format!("{number:040x}")), "x").unwrap();
+        }
+        fs::write(place.join("zz-a-crash"), "x").unwrap();
+        thin_out(&place).unwrap();
+        let left = names(&place).unwrap();
+        fs::remove_dir_all(&place).unwrap();
+        assert_eq!(left.len(), KEPT_MAX + 1);
+        assert_eq!(left.last().unwrap(), "zz-a-crash");
+        assert_eq!(left[0], format!("{:040x}", 0));
+    }
 
     #[test]
     fn targets_are_chosen_by_name_and_an_unknown_one_names_the_others() {

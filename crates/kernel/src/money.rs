@@ -175,6 +175,8 @@ impl Money {
     pub fn plus(&self, other: &Self) -> Result<Self, Refusal> {
         self.same(other)?;
         let sum = self.amount.checked_add(other.amount);
+        // A sum of more digits than there is room for would be rounded.
+        let sum = sum.filter(|sum| sum.checked_sub(other.amount) == Some(self.amount));
         let sum =
             sum.ok_or_else(|| Refusal::invalid(format!("`{self}` plus `{other}` is too large")))?;
         Self::new(sum, self.currency)
@@ -183,11 +185,18 @@ impl Money {
     /// The difference, zero when `other` is more.
     ///
     /// # Errors
-    /// When the currencies differ.
+    /// When the currencies differ or the difference has no exact form.
     pub fn minus(&self, other: &Self) -> Result<Self, Refusal> {
         self.same(other)?;
-        let rest = self.amount.checked_sub(other.amount).unwrap_or_default();
-        Self::new(rest.max(Decimal::ZERO), self.currency)
+        if other.amount >= self.amount {
+            return Ok(Self::zero(self.currency));
+        }
+        let rest = self.amount.checked_sub(other.amount);
+        let rest = rest.filter(|rest| rest.checked_add(other.amount) == Some(self.amount));
+        let rest = rest.ok_or_else(|| {
+            Refusal::invalid(format!("`{self}` minus `{other}` has too many digits"))
+        })?;
+        Self::new(rest, self.currency)
     }
 
     /// The share of `whole` that this is, at most 1, rounded down; 0 when
@@ -260,6 +269,21 @@ impl<'de> Deserialize<'de> for Money {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_no_room_for_its_last_digit_is_refused_and_not_rounded() {
+        let large = Money::parse("400040040000000999999990009.09 JPY", None).unwrap();
+        let refused = large.plus(&large).unwrap_err();
+        assert!(refused.message.ends_with("is too large"), "{refused}");
+        let cent = Money::parse("0.000001 JPY", None).unwrap();
+        assert!(large.plus(&cent).is_err());
+        assert!(large.minus(&cent).is_err());
+        let whole = Money::parse("400040040000000999999990009 JPY", None).unwrap();
+        let rest = Money::parse("0.09 JPY", None).unwrap();
+        assert_eq!(whole.plus(&rest), Ok(large));
+        assert_eq!(large.minus(&rest), Ok(whole));
+        assert_eq!(rest.minus(&large), Ok(Money::zero(large.currency())));
+    }
 
     #[test]
     fn forms_that_parse() {

@@ -8,7 +8,7 @@
 
 use super::content::Outline;
 use crate::bundle::Head as BundleHead;
-use crate::bundle::line::{end_line, parse_entry, parse_object};
+use crate::bundle::line::{end_line, entry_line, object_line, parse_entry, parse_object};
 use crate::checkpoint::Checkpoint;
 use crate::entry::{Entry, Head};
 use crate::merkle::RangeRoot;
@@ -211,6 +211,14 @@ fn read(tenant: TenantId, outline: Outline, content: &str) -> Result<Decoded, St
         let (line, after) = first_line(rest)?;
         let (_, entry) = parse_entry(line)
             .ok_or_else(|| format!("entry {}: its line is no entry", head.seq + 1))?;
+        // The hash is over what the line says; this is over how it says it, and
+        // over whose log it says it is of.
+        if entry_line(tenant, &entry).strip_suffix(b"\n") != Some(line.as_bytes()) {
+            return Err(format!(
+                "entry {}: its line is not as it was written",
+                head.seq + 1
+            ));
+        }
         head = verify::follows(tenant, head, &entry)
             .map_err(|f| format!("entry {}: {}", f.seq, f.what))?;
         entries.push(entry);
@@ -223,6 +231,9 @@ fn read(tenant: TenantId, outline: Outline, content: &str) -> Result<Decoded, St
     for _ in 0..outline.objects {
         let (line, after) = first_line(rest)?;
         let (digest, bytes) = parse_object(line).ok_or("the line of a large body is none")?;
+        if object_line(digest, &bytes).strip_suffix(b"\n") != Some(line.as_bytes()) {
+            return Err("the line of a large body is not as it was written".into());
+        }
         if Digest::of(&bytes) != digest {
             return Err(format!("the large body {digest} does not have its digest"));
         }

@@ -14,7 +14,7 @@ use std::time::Duration;
 /// What stands between a worker and the disk, as C.
 const SHIM: &str = include_str!("shim.c");
 /// A worker that has not ended by then hangs.
-const HANGS_AFTER: Duration = Duration::from_secs(60);
+const HANGS_AFTER: Duration = Duration::from_secs(180);
 /// How often a report is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const SIGKILL: i32 = 9;
