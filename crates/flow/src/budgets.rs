@@ -75,7 +75,9 @@ pub async fn outlook(
         let Some(budget) = declared.filter(|b| b.period.key(now, &b.zone) == counter.period) else {
             continue;
         };
-        let current = charged(store, tenant, budget, &counter, now).await?;
+        // What was charged after the counter was read is not in it yet.
+        let until = document.updated_seq;
+        let current = charged(store, tenant, budget, &counter, now, until).await?;
         let points = points(&counter, &current.spend)?;
         let bounds = budget.period.bounds(now, &budget.zone);
         let begun = points.first().map_or(now, |point| point.at);
@@ -150,7 +152,7 @@ async fn history(
     let bounds = budget.period.bounds(now, &budget.zone);
     if let Some((begin, _)) = bounds.filter(|(begin, _)| is_whole && window < *begin) {
         let before = begin.minus(Span::from_micros(1));
-        let earlier = charged(store, tenant, budget, counter, before).await?;
+        let earlier = charged(store, tenant, budget, counter, before, u64::MAX).await?;
         let unit = counter.terms.hard;
         // A period in which nothing was counted, or in another currency, tells
         // nothing.
@@ -171,13 +173,15 @@ struct Charged {
     is_whole: bool,
 }
 
-/// Reads what was charged in the period that holds this instant.
+/// Reads what was charged in the period that holds this instant, up to a
+/// position of the log.
 async fn charged(
     store: &dyn Store,
     tenant: TenantId,
     budget: &Budget,
     counter: &Counter,
     at: Timestamp,
+    until: u64,
 ) -> Result<Charged, Refusal> {
     let id = Counter::id_of(budget, &counter.value, at);
     let query = EntryQuery {
@@ -189,7 +193,7 @@ async fn charged(
     let entries = store.entries(tenant, &query).await?;
     let is_whole = entries.len() < MOVES_MAX;
     let (mut since, mut spend) = (Timestamp::from_micros(i64::MAX), Vec::new());
-    for entry in entries {
+    for entry in entries.into_iter().filter(|entry| entry.seq <= until) {
         since = since.min(entry.at);
         let payload = serde_json::from_str(&entry.payload)
             .map_err(|e| Refusal::integrity(format!("entry `{}`: {e}", entry.id)))?;

@@ -168,6 +168,12 @@ impl Money {
         .hint("writ converts no currencies: use one per budget"))
     }
 
+    /// Whether a sum or a difference of the two has all of its digits: where
+    /// there is no room for the last ones, they are rounded away.
+    fn is_exact(&self, other: &Self, result: Decimal) -> bool {
+        result.scale() >= self.amount.scale().max(other.amount.scale())
+    }
+
     /// The sum.
     ///
     /// # Errors
@@ -175,8 +181,7 @@ impl Money {
     pub fn plus(&self, other: &Self) -> Result<Self, Refusal> {
         self.same(other)?;
         let sum = self.amount.checked_add(other.amount);
-        // A sum of more digits than there is room for would be rounded.
-        let sum = sum.filter(|sum| sum.checked_sub(other.amount) == Some(self.amount));
+        let sum = sum.filter(|sum| self.is_exact(other, *sum));
         let sum =
             sum.ok_or_else(|| Refusal::invalid(format!("`{self}` plus `{other}` is too large")))?;
         Self::new(sum, self.currency)
@@ -192,7 +197,7 @@ impl Money {
             return Ok(Self::zero(self.currency));
         }
         let rest = self.amount.checked_sub(other.amount);
-        let rest = rest.filter(|rest| rest.checked_add(other.amount) == Some(self.amount));
+        let rest = rest.filter(|rest| self.is_exact(other, *rest));
         let rest = rest.ok_or_else(|| {
             Refusal::invalid(format!("`{self}` minus `{other}` has too many digits"))
         })?;

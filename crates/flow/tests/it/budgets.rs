@@ -390,3 +390,41 @@ async fn a_busy_counter_is_forecast_from_what_was_read() {
     assert_eq!(forecast.since, Timestamp::from_micros(START + 30 * HOUR));
     assert_eq!(forecast.spent.to_string(), "1300.00 EUR");
 }
+
+/// A forecast that is asked for while money is spent goes by one state of the
+/// counter, and is no fault.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forecast_is_made_while_money_is_spent() {
+    let store = MemoryStore::new();
+    let place = store.clone();
+    let nodes = Nodes::new(move || ledger(place.beside()));
+    let book = Arc::new(Book {
+        budgets: vec![budget("day", Scope::Tenant, Period::Day, "9000 EUR")],
+    });
+    let now = Timestamp::from_micros(START + HOUR);
+    let asked = {
+        let (store, book) = (store.clone(), book.clone());
+        tokio::spawn(async move {
+            let mut found = 0;
+            for _ in 0..2_000 {
+                found += outlook(store.as_ref(), TENANT, &book, now).await?.len();
+            }
+            Ok::<_, kernel::Refusal>(found)
+        })
+    };
+    let agent = Actor::new(PrincipalKind::Agent, "a1");
+    nodes.clock.store(START + HOUR, Ordering::Relaxed);
+    for number in 0.. {
+        if asked.is_finished() {
+            break;
+        }
+        let book = book.clone();
+        let work = move |unit: &mut Unit<'_>| {
+            let id = ReservationId(uuid::Uuid::from_u128(number + 1));
+            reserve_call(unit, &book, None, id, call("0.01 EUR", Span::from_secs(60)))?;
+            settle_call(unit, id, Some(money("0.01 EUR")), None)
+        };
+        nodes.run(0, &agent, work).await.unwrap();
+    }
+    assert!(asked.await.unwrap().unwrap() > 0);
+}
