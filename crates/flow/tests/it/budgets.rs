@@ -409,7 +409,7 @@ async fn a_forecast_is_made_while_money_is_spent() {
             for _ in 0..2_000 {
                 found += outlook(store.as_ref(), TENANT, &book, now).await?.len();
             }
-            Ok::<_, kernel::Refusal>(found)
+            Ok::<_, Refusal>(found)
         })
     };
     let agent = Actor::new(PrincipalKind::Agent, "a1");
