@@ -12,7 +12,7 @@ use kernel::{
     TraceId, Unit, Verdict, Zone,
 };
 use ledger::{Ledger, Settings, Store, replay, verify};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use store::{Postgres, Sqlite};
 use testkit::{MemoryStore, PostgresServer, checks};
@@ -401,23 +401,9 @@ async fn a_forecast_is_made_while_money_is_spent() {
     let book = Arc::new(Book {
         budgets: vec![budget("day", Scope::Tenant, Period::Day, "9000 EUR")],
     });
-    let now = Timestamp::from_micros(START + HOUR);
-    let asked = {
-        let (store, book) = (store.clone(), book.clone());
-        tokio::spawn(async move {
-            let mut found = 0;
-            for _ in 0..2_000 {
-                found += outlook(store.as_ref(), TENANT, &book, now).await?.len();
-            }
-            Ok::<_, Refusal>(found)
-        })
-    };
     let agent = Actor::new(PrincipalKind::Agent, "a1");
     nodes.clock.store(START + HOUR, Ordering::Relaxed);
-    for number in 0.. {
-        if asked.is_finished() {
-            break;
-        }
+    let spend = async |number: u128| {
         let book = book.clone();
         let work = move |unit: &mut Unit<'_>| {
             let id = ReservationId(uuid::Uuid::from_u128(number + 1));
@@ -425,6 +411,23 @@ async fn a_forecast_is_made_while_money_is_spent() {
             settle_call(unit, id, Some(money("0.01 EUR")), None)
         };
         nodes.run(0, &agent, work).await.unwrap();
+    };
+    spend(0).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let asked = {
+        let (store, book, over) = (store.clone(), book.clone(), over.clone());
+        let now = Timestamp::from_micros(START + HOUR);
+        tokio::spawn(async move {
+            let mut found = 0;
+            while !over.load(Ordering::Relaxed) {
+                found += outlook(store.as_ref(), TENANT, &book, now).await?.len();
+            }
+            Ok::<_, Refusal>(found)
+        })
+    };
+    for number in 1..1_000 {
+        spend(number).await;
     }
+    over.store(true, Ordering::Relaxed);
     assert!(asked.await.unwrap().unwrap() > 0);
 }
