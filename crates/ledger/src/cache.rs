@@ -8,12 +8,18 @@ use std::collections::HashMap;
 
 pub(crate) type Key = (TenantId, StreamId);
 
-/// States of one generation at most.
+/// States of one generation at most,
 const GENERATION_STATES_MAX: usize = 50_000;
+/// and what they take at most, written out, in bytes. In memory a state takes
+/// some times as much.
+const GENERATION_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 #[derive(Default)]
 pub(crate) struct Cache {
     young: HashMap<Key, Cached>,
+    /// What the young ones take. One that is kept again counts again: then the
+    /// generation ends a little sooner.
+    young_bytes: usize,
     old: HashMap<Key, Cached>,
 }
 
@@ -24,9 +30,14 @@ impl Cache {
 
     /// Keeps these states; where one is kept already, it is replaced.
     pub(crate) fn extend(&mut self, states: impl Iterator<Item = (Key, Cached)>) {
-        self.young.extend(states);
-        if self.young.len() > GENERATION_STATES_MAX {
+        for (key, state) in states {
+            self.young_bytes += state.bytes();
+            self.young.insert(key, state);
+        }
+        let is_full = self.young.len() > GENERATION_STATES_MAX;
+        if is_full || self.young_bytes > GENERATION_BYTES_MAX {
             self.old = std::mem::take(&mut self.young);
+            self.young_bytes = 0;
         }
     }
 
@@ -43,6 +54,7 @@ impl Cache {
 
     pub(crate) fn clear(&mut self) {
         self.young.clear();
+        self.young_bytes = 0;
         self.old.clear();
     }
 }
@@ -78,7 +90,7 @@ mod tests {
 
     fn state(of: u128, number: usize, version: u64) -> (Key, Cached) {
         let key = (tenant(of), StreamId::new("any", number));
-        (key, Cached::new(version, 1, Arc::new(Any)))
+        (key, Cached::new(version, 1, Arc::new(Any), 2))
     }
 
     fn version(cache: &Cache, of: u128, number: usize) -> Option<u64> {
@@ -99,6 +111,25 @@ mod tests {
         assert_eq!(version(&cache, 1, 8), None, "the old generation is gone");
         assert_eq!(version(&cache, 1, 7), Some(2), "it was young");
         assert!(cache.young.len() + cache.old.len() <= 2 * GENERATION_STATES_MAX + 2);
+    }
+
+    #[test]
+    fn large_states_are_forgotten_sooner() {
+        let mut cache = Cache::default();
+        let large = |number| {
+            let (key, _) = state(1, number, 1);
+            (
+                key,
+                Cached::new(1, 1, Arc::new(Any), GENERATION_BYTES_MAX / 4),
+            )
+        };
+        cache.extend((0..4).map(large));
+        assert_eq!(cache.young.len(), 4, "so many bytes fit");
+        cache.extend(std::iter::once(large(4)));
+        assert_eq!((cache.young.len(), cache.old.len()), (0, 5));
+        cache.extend((5..10).map(large));
+        assert_eq!(version(&cache, 1, 4), None, "the first five are gone");
+        assert_eq!(version(&cache, 1, 9), Some(1));
     }
 
     #[test]

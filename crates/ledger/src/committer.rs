@@ -31,6 +31,14 @@ type Jobs = mpsc::Receiver<Box<dyn Job>>;
 
 /// Commands in one group at most.
 const GROUP_JOBS_MAX: usize = 256;
+/// Entries after which a group takes no more: a command in haste waits while
+/// one group is written, and then its own.
+const GROUP_ENTRIES_MAX: u64 = 256;
+/// How long deciding a group may take, for the same reason; where writing the
+/// one before took longer, as long as that, up to a bound: what is decided
+/// meanwhile makes nobody wait.
+const GROUP_TOOK_MIN: Duration = Duration::from_millis(10);
+const GROUP_TOOK_MAX: Duration = Duration::from_millis(50);
 /// Commands in haste that a full group still takes, so that none waits for one
 /// more commit because others came in numbers.
 const GROUP_URGENT_MAX: usize = 64;
@@ -76,10 +84,22 @@ struct Open {
     group: Group,
     jobs: Vec<Box<dyn Job>>,
     written: Vec<Written>,
+    /// How many entries they wrote.
+    entries: u64,
     /// How long it took so far.
     took: Duration,
     /// What storage said when it was asked for the end of a log.
     fault: Option<StoreFault>,
+}
+
+impl Open {
+    /// Whether it takes no more commands, but for those in haste, when the group
+    /// before took so long to write.
+    fn is_full(&self, last_took: Duration) -> bool {
+        self.jobs.len() >= GROUP_JOBS_MAX
+            || self.entries >= GROUP_ENTRIES_MAX
+            || self.took >= last_took.clamp(GROUP_TOOK_MIN, GROUP_TOOK_MAX)
+    }
 }
 
 /// A group that is being written.
@@ -146,7 +166,7 @@ impl Committer {
     /// Waits for what happens next: the group is written, or a command comes.
     fn next(&mut self) -> Event {
         let open = self.open.jobs.len();
-        let is_full = open >= GROUP_JOBS_MAX;
+        let is_full = self.is_full();
         let is_crammed = open >= GROUP_JOBS_MAX + GROUP_URGENT_MAX;
         if !is_full && let Some(job) = self.behind.pop_front() {
             return Event::Job(job);
@@ -177,7 +197,7 @@ impl Committer {
     /// worth writing while the others are decided.
     fn take(&mut self, job: Box<dyn Job>) {
         self.decide(job);
-        while self.open.jobs.len() < GROUP_JOBS_MAX {
+        while !self.is_full() {
             let is_time = match &self.flight {
                 Some(flight) => !flight.done.is_empty(),
                 None => self.is_worth_writing(),
@@ -188,6 +208,10 @@ impl Committer {
                 None => return,
             }
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.open.is_full(self.last_took)
     }
 
     /// Whether deciding the open group took so long, beside what writing takes,
@@ -227,6 +251,9 @@ impl Committer {
                 }
             },
         };
+        if let Ok(Some((first, last))) = written {
+            open.entries += last + 1 - first;
+        }
         open.jobs.push(job);
         open.written.push(written);
         open.took += began.elapsed();
@@ -356,7 +383,7 @@ impl Committer {
         }
         let expected = (self.open.jobs.len() + answered).min(GROUP_JOBS_MAX);
         let mut waited = Duration::ZERO;
-        while self.open.jobs.len() < expected && !self.is_worth_writing() {
+        while self.open.jobs.len() < expected && !self.is_full() && !self.is_worth_writing() {
             match self.waiting() {
                 Some(job) => self.decide(job),
                 None if waited >= wait => return,
@@ -393,5 +420,28 @@ fn decide(
                 "the decision failed unexpectedly; nothing was recorded",
             ))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_full_by_what_it_wrote_and_by_how_long_it_took() {
+        let ms = Duration::from_millis;
+        let full = |entries, took, last_took| {
+            let open = Open {
+                entries,
+                took: ms(took),
+                ..Open::default()
+            };
+            open.is_full(ms(last_took))
+        };
+        assert!(!full(0, 0, 0));
+        assert!(!full(255, 0, 0) && full(256, 0, 0));
+        assert!(!full(1, 9, 0) && full(1, 10, 0), "it may take a little");
+        assert!(!full(1, 29, 30) && full(1, 30, 30), "as long as writing");
+        assert!(!full(1, 49, 900) && full(1, 50, 900), "and no longer");
     }
 }

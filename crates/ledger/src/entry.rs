@@ -15,6 +15,10 @@ use kernel::{
 
 pub use crate::row::DOMAIN;
 use crate::row::{Preimage, Texts};
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use std::borrow::Borrow;
 
 /// An entry (LED-1), with what it refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,36 +69,48 @@ impl Entry {
         bytes.get(DOMAIN.len()..).unwrap_or_default().to_vec()
     }
 
-    /// The entry as people and programs see it: every field, the payload as
-    /// JSON.
+    /// The entry as people and programs see it, as a value.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        let payload = serde_json::from_str(&self.payload).unwrap_or(serde_json::Value::Null);
-        serde_json::json!({
-            "seq": self.seq,
-            "id": self.id,
-            "stream": self.stream.as_str(),
-            "stream_version": self.stream_version,
-            "kind": self.kind,
-            "category": self.category,
-            "at": self.at,
-            "actor": self.actor,
-            "trace_id": self.trace_id,
-            "causation": self.causation,
-            "subject": self.subject,
-            "directive": self.directive,
-            "snapshot": self.snapshot,
-            "payload": payload,
-            "payload_hash": self.payload_hash,
-            "prev_hash": self.prev_hash,
-            "hash": self.hash,
-        })
+        // It has neither keys that are not text nor numbers without a form.
+        serde_json::to_value(Shown(self)).unwrap_or_default()
     }
 
     /// The hash that this entry must have in this tenant's log.
     #[must_use]
     pub fn computed_hash(&self, tenant: TenantId) -> Digest {
         Preimage::new(tenant).hash(&Texts::of(self).row(self))
+    }
+}
+
+/// An entry as people and programs see it: every field, the payload as JSON. It
+/// is written out as it stands in the log, and not read first.
+#[derive(Clone, Debug)]
+pub struct Shown<E: Borrow<Entry>>(pub E);
+
+impl<E: Borrow<Entry>> Serialize for Shown<E> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let entry: &Entry = self.0.borrow();
+        let payload: Option<&RawValue> = serde_json::from_str(&entry.payload).ok();
+        let mut fields = serializer.serialize_struct("Entry", 17)?;
+        fields.serialize_field("seq", &entry.seq)?;
+        fields.serialize_field("id", &entry.id)?;
+        fields.serialize_field("stream", entry.stream.as_str())?;
+        fields.serialize_field("stream_version", &entry.stream_version)?;
+        fields.serialize_field("kind", &entry.kind)?;
+        fields.serialize_field("category", &entry.category)?;
+        fields.serialize_field("at", &entry.at)?;
+        fields.serialize_field("actor", &entry.actor)?;
+        fields.serialize_field("trace_id", &entry.trace_id)?;
+        fields.serialize_field("causation", &entry.causation)?;
+        fields.serialize_field("subject", &entry.subject)?;
+        fields.serialize_field("directive", &entry.directive)?;
+        fields.serialize_field("snapshot", &entry.snapshot)?;
+        fields.serialize_field("payload", &payload)?;
+        fields.serialize_field("payload_hash", &entry.payload_hash)?;
+        fields.serialize_field("prev_hash", &entry.prev_hash)?;
+        fields.serialize_field("hash", &entry.hash)?;
+        fields.end()
     }
 }
 

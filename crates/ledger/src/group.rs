@@ -11,6 +11,7 @@ use kernel::aggregate::State;
 use kernel::unit::{Changed, Work};
 use kernel::{Ctx, Digest, Held, Reader, Refusal, StreamId, TenantId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 
@@ -20,15 +21,23 @@ pub(crate) struct Cached {
     version: u64,
     created_seq: u64,
     state: Arc<dyn State>,
+    /// How many bytes it takes, written out; 0 until it was.
+    bytes: Arc<AtomicUsize>,
 }
 
 impl Cached {
-    pub(crate) fn new(version: u64, created_seq: u64, state: Arc<dyn State>) -> Self {
+    pub(crate) fn new(version: u64, created_seq: u64, state: Arc<dyn State>, bytes: usize) -> Self {
         Self {
             version,
             created_seq,
             state,
+            bytes: Arc::new(bytes.into()),
         }
+    }
+
+    /// How many bytes it takes, written out.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     #[cfg(test)]
@@ -203,11 +212,19 @@ enum Base {
     Read(Tip),
 }
 
+/// A state that was read from storage.
+#[derive(Clone, Copy)]
+struct Read {
+    version: u64,
+    created_seq: u64,
+    bytes: usize,
+}
+
 /// The group.
 #[derive(Default)]
 pub(crate) struct Group {
     /// States that were read from storage; the reader is shared, hence the lock.
-    read: Mutex<HashMap<Key, (u64, u64)>>,
+    read: Mutex<HashMap<Key, Read>>,
     /// What commands of this group read and did not change.
     seen: HashMap<Key, Cached>,
     /// Where each log stood before anything of it was read for this group.
@@ -288,7 +305,7 @@ impl Group {
                         .map(|(c, _)| c.created_seq)
                 })
                 .or_else(|| states.known(&key).map(|c| c.created_seq))
-                .or_else(|| read.get(&key).map(|(_, created_seq)| *created_seq))
+                .or_else(|| read.get(&key).map(|r| r.created_seq))
                 .unwrap_or(first);
             let updated_seq = updated.get(&changed.stream).copied().unwrap_or(first);
             let Changed {
@@ -297,7 +314,7 @@ impl Group {
                 state,
                 ..
             } = changed;
-            let cached = Cached::new(version, created_seq, state);
+            let cached = Cached::new(version, created_seq, state, 0);
             pending.changed.insert(stream, (cached, updated_seq));
         }
         pending.objects.extend(work.objects);
@@ -315,10 +332,10 @@ impl Group {
         } in read
         {
             let key = (tenant, stream);
-            if let Some((found, created_seq)) = places.get(&key)
-                && *found == version
+            if let Some(read) = places.get(&key)
+                && read.version == version
             {
-                let cached = Cached::new(version, *created_seq, state);
+                let cached = Cached::new(version, read.created_seq, state, read.bytes);
                 self.seen.insert(key, cached);
             }
         }
@@ -430,6 +447,9 @@ async fn load(store: &dyn Store, tenant: TenantId) -> Result<Tip, StoreFault> {
 
 fn document(stream: &StreamId, cached: &Cached, updated_seq: u64) -> Result<Document, StoreFault> {
     let refs = cached.state.refs();
+    let body = cached.state.body();
+    let body = body.map_err(|e| StoreFault::Unavailable(format!("state of `{stream}`: {e}")))?;
+    cached.bytes.store(body.len(), Ordering::Relaxed);
     Ok(Document {
         stream: stream.clone(),
         version: cached.version,
@@ -439,10 +459,7 @@ fn document(stream: &StreamId, cached: &Cached, updated_seq: u64) -> Result<Docu
         subject: refs.subject,
         directive: refs.directive,
         due_at: cached.state.due(),
-        body: cached
-            .state
-            .body()
-            .map_err(|e| StoreFault::Unavailable(format!("state of `{stream}`: {e}")))?,
+        body,
     })
 }
 
@@ -470,11 +487,13 @@ impl Reader for GroupReader<'_> {
             .runtime
             .block_on(states.store.document(self.tenant, stream))?;
         Ok(found.map(|document| {
-            group
-                .read
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(key, (document.version, document.created_seq));
+            let read = Read {
+                version: document.version,
+                created_seq: document.created_seq,
+                bytes: document.body.len(),
+            };
+            let mut all = group.read.lock().unwrap_or_else(PoisonError::into_inner);
+            all.insert(key, read);
             Held::Json(document.version, document.body)
         }))
     }

@@ -12,7 +12,8 @@ use axum::Json;
 use axum::extract::State;
 use gate::access::Permission;
 use kernel::{EntryId, Timestamp, TraceId};
-use ledger::{EntryQuery, Order};
+use ledger::entry::Shown;
+use ledger::{Entry, EntryQuery, Order};
 use serde_json::{Value, json};
 
 /// The parameters that filter entries.
@@ -143,7 +144,11 @@ fn between(query: &Query, asked: EntryQuery) -> Answer<EntryQuery> {
     })
 }
 
-async fn list(State(app): State<App>, caller: Caller, query: Query) -> Answer<Json<Page<Value>>> {
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    query: Query,
+) -> Answer<Json<Page<Shown<Entry>>>> {
     let paging = Paging::read(&query, caller.tenant(), "ledger", Order::Ascending)?;
     let asked = EntryQuery {
         beyond_seq: paging.beyond_seq,
@@ -154,18 +159,18 @@ async fn list(State(app): State<App>, caller: Caller, query: Query) -> Answer<Js
     let asked = between(&query, asked)?;
     let store = app.ledger().store();
     let rows = ledger::query::page(store, caller.tenant(), &asked).await?;
-    Ok(Json(paging.page(rows, |e| e.seq, |e| e.to_json())))
+    Ok(Json(paging.page(rows, |e| e.seq, Shown)))
 }
 
 async fn entry(
     State(app): State<App>,
     caller: Caller,
     Place(id): Place<String>,
-) -> Answer<Json<Value>> {
+) -> Answer<Json<Shown<Entry>>> {
     let id: EntryId = id.parse()?;
     let found = app.ledger().store().entry(caller.tenant(), id).await?;
     let entry = found.ok_or_else(|| super::documents::missing("entry", &id.to_string()))?;
-    Ok(Json(entry.to_json()))
+    Ok(Json(Shown(entry)))
 }
 
 async fn head(State(app): State<App>, caller: Caller) -> Answer<Json<Value>> {

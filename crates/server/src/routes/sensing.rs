@@ -13,6 +13,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use gate::access::Permission;
 use kernel::{IncidentId, StreamId, Unit};
+use ledger::entry::Shown;
 use ledger::{Entry, EntryQuery};
 use sense::incident::{self, Incident};
 use serde::Deserialize;
@@ -316,7 +317,7 @@ async fn timeline(
         found.truncate(TIMELINE_ENTRIES_MAX);
         entries.extend(found.into_iter().map(|e| (e.seq, e)));
     }
-    let items: Vec<_> = entries.values().map(Entry::to_json).collect();
+    let items: Vec<_> = entries.values().map(Shown).collect();
     Ok(Json(json!({"items": items, "truncated": truncated})))
 }
 
