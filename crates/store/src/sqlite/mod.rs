@@ -7,6 +7,7 @@ mod backup;
 mod entries;
 mod files;
 mod migrate;
+mod mover;
 mod names;
 mod read;
 mod row;
@@ -26,6 +27,7 @@ use ledger::merkle::{Span, Tile};
 use ledger::query::{DocumentQuery, EntryQuery};
 use ledger::row::{Rows, Seqs};
 use ledger::store::{Batch, Document, Leaf, Store, StoreFault};
+use mover::Mover;
 use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -47,10 +49,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Memory for pages of the writing connection, in KiB as SQLite's sign says: the
 /// leaves of the indexes that are written to next.
 const WRITER_CACHE: &str = "-65536";
-/// Pages in the write-ahead log after which they are moved to the main file. A
-/// page that many commits change is moved once; what stands in the log must be
-/// read when the file is opened after a crash, so it stays small.
-const CHECKPOINT_PAGES: &str = "4000";
 /// Prepared statements that each connection keeps.
 const STATEMENTS_KEPT: usize = 64;
 
@@ -63,6 +61,8 @@ pub struct Sqlite {
 
 /// The one that writes, and the files that it writes to.
 struct Pen {
+    // Ends before the connection that it follows is closed.
+    mover: Mover,
     writer: Mutex<Writer>,
     files: Files,
 }
@@ -86,10 +86,11 @@ impl Sqlite {
         // Before SQLite reads it: that cuts the log off where it breaks.
         wal::check(&path)?;
         let connection = connect(&path, OpenFlags::SQLITE_OPEN_CREATE).and_then(migrate::run);
-        let connection = connection.map_err(|fault| files::explain(directory, fault))?;
+        let mut connection = connection.map_err(|fault| files::explain(directory, fault))?;
         unguarded(&connection)?;
         let pen = Pen {
             files: Files::of(directory)?,
+            mover: Mover::follow(&mut connection, &path)?,
             writer: Mutex::new(Writer::new(connection)),
         };
         Ok(Self {
@@ -212,6 +213,11 @@ fn at(path: &Path, error: &std::io::Error) -> StoreFault {
     StoreFault::Unavailable(format!("`{}`: {error}", path.display()))
 }
 
+/// A connection to an existing database that may write to it.
+fn connect_writer(path: &Path) -> Result<Connection, StoreFault> {
+    connect(path, OpenFlags::empty())
+}
+
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreFault> {
     let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
@@ -231,7 +237,6 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreFault> {
         ("trusted_schema", "OFF"),
         ("cell_size_check", "ON"),
         ("cache_size", WRITER_CACHE),
-        ("wal_autocheckpoint", CHECKPOINT_PAGES),
     ];
     for (name, value) in pragmas {
         connection.pragma_update(None, name, value).map_err(fault)?;
@@ -442,6 +447,7 @@ impl Store for Sqlite {
         };
         // No reader may stand in the way of moving the whole log.
         self.inner.readers.lock().clear();
+        let _rest = pen.mover.rest();
         pen.writer
             .lock()
             .connection
@@ -490,5 +496,42 @@ mod tests {
         let most = most.load(Ordering::SeqCst);
         assert!((2..=READERS_MAX).contains(&most), "{most} at one time");
         assert!(store.inner.readers.lock().len() <= READERS_MAX);
+    }
+
+    /// Five times what the log may hold is written while others read.
+    #[test]
+    fn the_log_stays_small_however_much_is_written() {
+        const ROWS: i64 = 840;
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(folder.path()).unwrap();
+        let size = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().len();
+        let pen = store.pen.as_ref().unwrap();
+        let run = |sql: &str| {
+            let writer = pen.writer.lock();
+            writer.connection.execute_batch(sql).unwrap();
+        };
+        run("CREATE TABLE scratch (bytes BLOB)");
+        let mut most = 0;
+        for number in 0..ROWS {
+            run("INSERT INTO scratch VALUES (zeroblob(100000))");
+            let count = "SELECT count(*) FROM scratch";
+            let seen = store.inner.with(|reader| {
+                reader
+                    .query_row(count, [], |row| row.get::<_, i64>(0))
+                    .map_err(fault)
+            });
+            assert_eq!(seen.unwrap(), number + 1);
+            most = most.max(size("writ.db-wal"));
+        }
+        assert!(most < 20 * 1024 * 1024, "the log had {most} bytes");
+        drop(store);
+        assert!(
+            size(FILE_NAME) > 100_000 * ROWS.unsigned_abs(),
+            "all of it is in the main file"
+        );
+        assert!(
+            !folder.path().join("writ.db-wal").exists(),
+            "the last one has left"
+        );
     }
 }

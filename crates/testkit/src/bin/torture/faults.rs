@@ -20,6 +20,8 @@ use testkit::Dice;
 const COMMANDS: u64 = 1_000_000;
 /// Commands of a worker that is to be refused.
 const COMMANDS_REFUSED: u64 = 40;
+/// The same where the write-ahead log of before may have room within it.
+const COMMANDS_REFUSED_LATER: u64 = 2_000;
 /// Acknowledgements before a fault comes, and after it is over.
 const ACKS: usize = 150;
 /// Refusals that are waited for while a fault lasts.
@@ -372,7 +374,11 @@ impl Stand {
             self.work()?;
         }
         self.begin(start.cause)?;
-        let mut command = self.command(COMMANDS_REFUSED)?;
+        let commands = match (start.cause, is_new) {
+            (Cause::Ballast, false) => COMMANDS_REFUSED_LATER,
+            _ => COMMANDS_REFUSED,
+        };
+        let mut command = self.command(commands)?;
         command.stderr(std::process::Stdio::null());
         let ended = Worker::start(command)?.end()?;
         let told = self.told.hear(&ended.told)?;
