@@ -13,6 +13,7 @@ use kernel::port::{Entropy, Secrets};
 use kernel::{Ctx, KeyId, Refusal, Timestamp};
 use ledger::Ledger;
 use std::sync::{Arc, OnceLock};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -32,6 +33,8 @@ pub struct Settings {
     pub cookies: Cookies,
     /// The version of writ.
     pub version: &'static str,
+    /// Where ordinary requests are worked.
+    pub ordinary: Handle,
 }
 
 struct Inner {
@@ -124,6 +127,11 @@ impl App {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+    /// Where ordinary requests are worked.
+    #[must_use]
+    pub fn ordinary(&self) -> &Handle {
+        &self.0.settings.ordinary
     }
     /// Who may do what through the API.
     #[must_use]

@@ -6,17 +6,19 @@ use crate::auth::{self, Caller, Identified, Via};
 use crate::http::command;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
+use crate::http::told::Shed;
 use crate::http::trace::Matched;
 use crate::lanes::Lane;
 use crate::routes::table::{Facts, Guard, Matching, Posting, Repeating, Verb};
 use crate::streams::Share;
+use crate::threads;
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use kernel::KeyId;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::time::{Instant, timeout};
 
 /// The header in which a script of a page sends its session's token.
@@ -40,46 +42,70 @@ impl Watch {
     }
 }
 
+/// A refusal because there is too much to do.
+fn shed(lane: Lane, problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    if lane != Lane::Urgent {
+        response.extensions_mut().insert(Shed);
+    }
+    response
+}
+
+/// Who asks, once it is known; also where the answer comes too late.
+type Who = Arc<OnceLock<Identified>>;
+
 /// The layer around one route's handler.
 pub(crate) async fn layer(State(watch): State<Watch>, request: Request, next: Next) -> Response {
-    let mut who: Option<Identified> = None;
-    let lane = watch.facts.lane;
-    let answered = match watch.app.lanes().enter(lane) {
-        Err(shed) => shed.into_response(),
+    let who = Who::default();
+    let (app, lane) = (watch.app.clone(), watch.facts.lane);
+    let path = watch.facts.path;
+    let answered = match app.lanes().enter(lane) {
+        Err(full) => shed(lane, full),
         Ok(_place) => {
-            let work = async {
-                let (mut parts, body) = request.into_parts();
-                match admit(&watch, &parts).await {
-                    Err(problem) => problem.into_response(),
-                    Ok(caller) => {
-                        let mut share = None;
-                        if let Some(caller) = caller {
-                            match one_of_many(&watch, &caller) {
-                                Ok(own) => share = own,
-                                Err(problem) => return problem.into_response(),
-                            }
-                            who = Some(Identified::from(&caller));
-                            parts.extensions.insert(caller.in_haste(lane.haste()));
-                        }
-                        let answer = next.run(Request::from_parts(parts, body)).await;
-                        drop(share);
-                        answer
-                    }
+            let work = answer(watch, request, next, who.clone());
+            let done = match lane {
+                Lane::Urgent => timeout(lane.timeout(), work).await.map(Ok),
+                Lane::Ordinary | Lane::Slow => {
+                    timeout(lane.timeout(), threads::work(app.ordinary(), work)).await
                 }
             };
-            match timeout(lane.timeout(), work).await {
-                Ok(response) => response,
+            match done {
+                Ok(Ok(response)) => response,
+                Ok(Err(problem)) => problem.into_response(),
                 Err(_) => late(lane.timeout().as_secs()).into_response(),
             }
         }
     };
     let mut response = answered;
     let extensions = response.extensions_mut();
-    extensions.insert(Matched(watch.facts.path));
-    if let Some(who) = who {
-        extensions.insert(who);
+    extensions.insert(Matched(path));
+    if let Some(who) = who.get() {
+        extensions.insert(who.clone());
     }
     response
+}
+
+/// The handler's answer, when whoever asks may have it.
+async fn answer(watch: Watch, request: Request, next: Next, who: Who) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let lane = watch.facts.lane;
+    let caller = match admit(&watch, &parts).await {
+        Ok(caller) => caller,
+        Err(problem) if problem.kind == Kind::LimitExceeded => return shed(lane, problem),
+        Err(problem) => return problem.into_response(),
+    };
+    let mut share = None;
+    if let Some(caller) = caller {
+        match one_of_many(&watch, &caller) {
+            Ok(own) => share = own,
+            Err(problem) => return shed(lane, problem),
+        }
+        who.get_or_init(|| Identified::from(&caller));
+        parts.extensions.insert(caller.in_haste(lane.haste()));
+    }
+    let answer = next.run(Request::from_parts(parts, body)).await;
+    drop(share);
+    answer
 }
 
 /// The key's share of the ordinary requests: one that is slow, or floods, must

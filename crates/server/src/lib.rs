@@ -25,6 +25,7 @@ pub mod patient;
 pub mod routes;
 pub mod runbooks;
 pub mod streams;
+pub mod threads;
 pub mod view;
 pub mod witness;
 

@@ -13,6 +13,7 @@ use kernel::port::{Cache, Entropy as _};
 use ledger::{Ledger, Settings, Store};
 use pack::Files;
 use sense::definition::Source;
+use server::threads::Threads;
 use server::{App, Cookies};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -50,6 +51,7 @@ pub(crate) struct Running {
     scheduler: JoinHandle<()>,
     checkpoints: JoinHandle<()>,
     archiver: JoinHandle<()>,
+    threads: Threads,
 }
 
 impl Running {
@@ -106,8 +108,9 @@ impl Running {
         // It has ended when this returns, whichever way.
         drop(self.archiver.await);
         ended.map_err(|e| Failure::failed(format!("the server failed: {e}")))??;
-        self.control.ledger().store().flush().await?;
-        Ok(())
+        let flushed = self.control.ledger().store().flush().await;
+        self.threads.end().await;
+        Ok(flushed?)
     }
 }
 
@@ -207,6 +210,7 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
     let scheduler = tokio::spawn(flow::scheduler::run(control.clone(), stopping.clone()));
     let checkpoints = tokio::spawn(flow::checkpoints::run(control.clone(), stopping.clone()));
     let archiver = tokio::spawn(flow::archive::watch(control.clone(), stopping.clone()));
+    let threads = Threads::start()?;
     let settings = server::Settings {
         cookies: if up.behind_tls {
             Cookies::Secure
@@ -214,6 +218,7 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
             Cookies::Plain
         },
         version: env!("CARGO_PKG_VERSION"),
+        ordinary: threads.handle()?,
     };
     let app = App::bounded(control.clone(), settings, bounds)?;
     app.watch_scheduler(scheduler.abort_handle());
@@ -229,6 +234,7 @@ pub(crate) async fn start(up: &Up) -> Result<Running, Failure> {
         scheduler,
         checkpoints,
         archiver,
+        threads,
     };
     // The nodes of one database have the same secrets, so only the first of
     // them makes any; the others are given its.

@@ -4,6 +4,7 @@
 
 use super::seats::{Seats, held};
 use super::stall::Stalling;
+use super::told::Told;
 use crate::app::App;
 use crate::limits;
 use axum::body::Body;
@@ -19,7 +20,7 @@ use std::io;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 use tower::ServiceExt as _;
 
 /// How long to wait when the machine has no handle for another connection.
@@ -61,12 +62,22 @@ pub async fn serve(
             }
         };
         let seat = seats.sit();
-        let (router, served) = (router.clone(), seat.clone());
+        let (router, served, told) = (router.clone(), seat.clone(), Told::default());
         let service = service_fn(move |request: Request<Incoming>| {
-            let (router, serving) = (router.clone(), served.serve());
+            let (router, seat, told) = (router.clone(), served.clone(), told.clone());
             async move {
+                let serving = seat.serve();
                 let response = router.oneshot(request.map(Body::new)).await;
                 let response = response.unwrap_or_else(|never| match never {});
+                let serving = match told.early(&response) {
+                    None => serving,
+                    Some(until) => {
+                        // Meanwhile it may give way to another.
+                        drop(serving);
+                        sleep_until(until).await;
+                        seat.serve()
+                    }
+                };
                 Ok::<_, Infallible>(held(response, serving))
             }
         });

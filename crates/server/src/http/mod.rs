@@ -10,6 +10,7 @@ pub mod problem;
 pub mod query;
 mod seats;
 mod stall;
+pub(crate) mod told;
 pub mod trace;
 
 pub use command::{Command, IfMatch};

@@ -165,6 +165,7 @@ impl World {
         let settings = Settings {
             cookies: Cookies::Plain,
             version: "0.0.0-test",
+            ordinary: tokio::runtime::Handle::current(),
         };
         let app = App::new(control.clone(), settings).unwrap();
         let (stop, stopped) = watch::channel(false);

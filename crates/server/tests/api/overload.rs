@@ -2,6 +2,7 @@
 //! and a panic is a problem like any other.
 
 use crate::harness::{World, request};
+use crate::wire::Served;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -122,6 +123,41 @@ async fn a_webhook_is_shed_and_an_approval_passes() {
     world.post(&path, approver, &yes).await.is(200);
     drop(taken);
     world.observe(&world.home, "b", false).await.is(202);
+    world.end().await;
+}
+
+/// A client that was told to wait and asks again at once is refused again when
+/// the time is over, and not before; one that asks for what is urgent is served.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_wait_as_it_was_told_is_made_to() {
+    let world = World::new().await;
+    let served = Served::start(&world).await;
+    let viewer = world.member.token(Viewer);
+    let ask = |path: &str| {
+        format!("GET {path} HTTP/1.1\r\nhost: writ\r\nauthorization: Bearer {viewer}\r\n\r\n")
+    };
+    let taken: Vec<_> = (0..server::limits::ORDINARY_REQUESTS_MAX)
+        .map(|_| world.app.lanes().enter(Lane::Ordinary).unwrap())
+        .collect();
+    let (impatient, urgent) = (
+        ask("/v1/incidents").repeat(2),
+        ask("/v1/incidents") + &ask("/v1/kill-switch"),
+    );
+    // What `said` sends last is refused like the rest.
+    let began = tokio::time::Instant::now();
+    let mut impatient = Box::pin(served.said(impatient.as_bytes()));
+    tokio::select! {
+        biased;
+        (statuses, _) = &mut impatient => panic!("it was not made to wait: {statuses:?}"),
+        (statuses, _) = served.said(urgent.as_bytes()) => assert_eq!(statuses, [503, 200, 503]),
+    }
+    let (statuses, _) = impatient.await;
+    assert_eq!(statuses, [503, 503, 503]);
+    assert!(began.elapsed().as_millis() >= 990, "{:?}", began.elapsed());
+    drop(taken);
+    let (statuses, _) = served.said(ask("/v1/incidents").repeat(3).as_bytes()).await;
+    assert_eq!(statuses, [200, 200, 200]);
+    served.end().await;
     world.end().await;
 }
 

@@ -266,6 +266,7 @@ async fn a_delivery_is_taken_in_by_the_pack_that_another_node_loaded() {
     let settings = Settings {
         cookies: Cookies::Plain,
         version: "0.0.0-test",
+        ordinary: tokio::runtime::Handle::current(),
     };
     let router = server::router(App::new(second.clone(), settings).unwrap());
     let deliver = async |source: &str| {

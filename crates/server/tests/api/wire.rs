@@ -14,14 +14,14 @@ use tokio::sync::oneshot;
 use tokio::time::{Duration, timeout};
 
 /// The server of production at an address, until it is ended.
-struct Served {
+pub(crate) struct Served {
     address: SocketAddr,
     end: oneshot::Sender<()>,
     task: tokio::task::JoinHandle<Result<(), kernel::Refusal>>,
 }
 
 impl Served {
-    async fn start(world: &World) -> Self {
+    pub(crate) async fn start(world: &World) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (end, ended) = oneshot::channel::<()>();
@@ -36,7 +36,7 @@ impl Served {
         }
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.end.send(()).unwrap();
         self.task.await.unwrap().unwrap();
     }
@@ -44,7 +44,7 @@ impl Served {
     /// The statuses that come back, and everything of it, until the server
     /// closes. A last request that asks it to is sent behind the rest; its own
     /// answer, where there is one, is left out.
-    async fn said(&self, bytes: &[u8]) -> (Vec<u16>, String) {
+    pub(crate) async fn said(&self, bytes: &[u8]) -> (Vec<u16>, String) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         // It may close before it has read everything.
         drop(stream.write_all(bytes).await);
