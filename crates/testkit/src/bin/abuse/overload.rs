@@ -33,7 +33,7 @@ pub(crate) struct Overload {
     #[arg(long, default_value_t = 2_000)]
     arrivals: u64,
     /// Directives that are approved meanwhile.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 150)]
     approvals: usize,
 }
 
@@ -43,7 +43,7 @@ const OPEN_MAX: usize = 4_000;
 /// How often memory is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// Between two requests of one probe.
-const PROBE_PAUSE: Duration = Duration::from_millis(50);
+const PROBE_PAUSE: Duration = Duration::from_millis(10);
 /// What is asked for: p99 of each probe.
 const AIM: Duration = Duration::from_millis(100);
 

@@ -6,13 +6,14 @@ use anyhow::{Result, bail};
 use clap::Args;
 use connect::SystemClock;
 use kernel::port::Clock as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testkit::Sample;
 use testkit::served::{Served, Wire, request};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Event streams by the thousand.
 #[derive(Args)]
@@ -27,6 +28,8 @@ pub(crate) struct Streams {
 
 /// Connections that are opened at once.
 const OPENED_AT_ONCE: usize = 64;
+/// How often a stream is asked for, with the wait that writ names in between.
+const TRIES: usize = 60;
 /// Beyond the bound, so many are tried.
 const BEYOND: usize = 20;
 /// An event that has not come by then is lost.
@@ -83,13 +86,7 @@ async fn opened(served: &Served, count: usize) -> Result<Vec<Wire>> {
             let (places, asked) = (places.clone(), asked.clone());
             tokio::spawn(async move {
                 let _place = places.acquire().await?;
-                let mut wire = Wire::to(address).await?;
-                wire.send(&asked).await?;
-                let head = wire.head().await?;
-                match head.status {
-                    200 => Ok(wire),
-                    status => bail!("a stream within the bound got {status}"),
-                }
+                stream(address, &asked).await
             })
         })
         .collect();
@@ -98,6 +95,21 @@ async fn opened(served: &Served, count: usize) -> Result<Vec<Wire>> {
         open.push(each.await??);
     }
     Ok(open)
+}
+
+/// One stream. A key may not open all of them at once: it waits as it is told.
+async fn stream(address: SocketAddr, asked: &[u8]) -> Result<Wire> {
+    for _ in 0..TRIES {
+        let mut wire = Wire::to(address).await?;
+        wire.send(asked).await?;
+        let head = wire.head().await?;
+        match (head.status, head.header("retry-after").parse()) {
+            (200, _) => return Ok(wire),
+            (429, Ok(seconds)) => sleep(Duration::from_secs(seconds)).await,
+            (status, _) => bail!("a stream within the bound got {status}"),
+        }
+    }
+    bail!("a stream within the bound was told to wait {TRIES} times")
 }
 
 /// Sends an alert, and sees it come to every stream.
