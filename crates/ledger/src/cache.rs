@@ -5,6 +5,7 @@
 use crate::group::Cached;
 use kernel::{StreamId, TenantId};
 use std::collections::HashMap;
+use std::collections::hash_map::IntoIter;
 
 pub(crate) type Key = (TenantId, StreamId);
 
@@ -21,6 +22,9 @@ pub(crate) struct Cache {
     /// generation ends a little sooner.
     young_bytes: usize,
     old: HashMap<Key, Cached>,
+    /// The generation before, which is let go a few states at a time: all of
+    /// them at once would make whoever waits for the next commit wait.
+    dying: IntoIter<Key, Cached>,
 }
 
 impl Cache {
@@ -30,13 +34,18 @@ impl Cache {
 
     /// Keeps these states; where one is kept already, it is replaced.
     pub(crate) fn extend(&mut self, states: impl Iterator<Item = (Key, Cached)>) {
+        let mut kept = 0;
         for (key, state) in states {
             self.young_bytes += state.bytes();
             self.young.insert(key, state);
+            kept += 1;
         }
+        self.dying.by_ref().take(2 * kept).for_each(drop);
         let is_full = self.young.len() > GENERATION_STATES_MAX;
         if is_full || self.young_bytes > GENERATION_BYTES_MAX {
-            self.old = std::mem::take(&mut self.young);
+            let young = std::mem::take(&mut self.young);
+            let old = std::mem::replace(&mut self.old, young);
+            self.dying = old.into_iter();
             self.young_bytes = 0;
         }
     }
@@ -56,6 +65,7 @@ impl Cache {
         self.young.clear();
         self.young_bytes = 0;
         self.old.clear();
+        self.dying = IntoIter::default();
     }
 }
 
@@ -127,9 +137,16 @@ mod tests {
         assert_eq!(cache.young.len(), 4, "so many bytes fit");
         cache.extend(std::iter::once(large(4)));
         assert_eq!((cache.young.len(), cache.old.len()), (0, 5));
+        assert_eq!(cache.dying.len(), 0);
         cache.extend((5..10).map(large));
+        assert_eq!((cache.young.len(), cache.old.len()), (0, 5));
+        assert_eq!(cache.dying.len(), 5, "they are let go later");
         assert_eq!(version(&cache, 1, 4), None, "the first five are gone");
         assert_eq!(version(&cache, 1, 9), Some(1));
+        cache.extend([state(1, 20, 1), state(1, 21, 1)].into_iter());
+        assert_eq!(cache.dying.len(), 1, "two for each that is kept");
+        cache.extend([state(1, 22, 1)].into_iter());
+        assert_eq!(cache.dying.len(), 0);
     }
 
     #[test]
