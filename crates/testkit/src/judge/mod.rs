@@ -11,6 +11,7 @@ mod budgets;
 mod chain;
 mod limit;
 mod outside;
+mod quorum;
 mod tenants;
 
 use crate::TwinHttp;
@@ -22,6 +23,8 @@ use kernel::{Digest, TenantId, Timestamp};
 use ledger::query::EntryQuery;
 use ledger::{Entry, Store};
 use limit::Steps;
+use quorum::Counts;
+pub use quorum::Quorums;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tenants::Tenants;
@@ -101,6 +104,7 @@ struct Log {
     budgets: Budgets,
     acts: Acts,
     steps: Steps,
+    counts: Counts,
 }
 
 /// The judge of one disk with all of its logs, and of the outside.
@@ -113,6 +117,7 @@ pub struct Judge {
     stopped: BTreeMap<Option<TenantId>, usize>,
     kinds: BTreeMap<String, usize>,
     steps_per_day: Option<usize>,
+    quorums: Quorums,
 }
 
 impl Judge {
@@ -124,6 +129,12 @@ impl Judge {
             steps_per_day: Some(steps_per_day),
             ..Self::default()
         }
+    }
+
+    /// The same, who also knows how many people each pack asks for.
+    #[must_use]
+    pub fn with_quorums(self, quorums: Quorums) -> Self {
+        Self { quorums, ..self }
     }
 
     /// Reads what the logs and the outside have got since the last look.
@@ -166,6 +177,7 @@ impl Judge {
         log.budgets.read(&read)?;
         log.acts.read(&read)?;
         log.steps.read(&read, self.steps_per_day)?;
+        log.counts.read(&read, &self.quorums)?;
         self.tenants.read(tenant, &read)
     }
 

@@ -1,7 +1,7 @@
 //! The judge finds what is wrong: a true history, rewritten with every hash
 //! made right again, breaks the rule that it should.
 
-use super::{Fault, Judge};
+use super::{Fault, Judge, Quorums};
 use crate::{Loop, Person, Sample};
 use kernel::{Actor, Digest, EntryId, StreamId, TenantId};
 use ledger::query::EntryQuery;
@@ -39,7 +39,9 @@ async fn history() -> History {
 impl History {
     /// Judges these entries, and the outside beside them.
     fn judge(&self, entries: &[Entry]) -> Result<(), Fault> {
-        let mut judge = Judge::default();
+        let pack = Sample::default().files();
+        let one = Quorums::of([(pack["approvals.yaml"].as_slice(), 1)]);
+        let mut judge = Judge::default().with_quorums(one);
         for entry in entries {
             judge.read(self.tenant, entry)?;
         }
@@ -143,6 +145,11 @@ fn chain(told: &History) {
 }
 
 fn rights(told: &History) {
+    told.breaks(
+        "approval",
+        "fewer people than the pack asks for",
+        told.says("approval.requested", r#""needed":1"#, r#""needed":0"#),
+    );
     let given = told.place("approval.approved");
     told.breaks("approval", "an agent approves", |entries| {
         entries[given].actor = "agent:clerk".parse().unwrap();

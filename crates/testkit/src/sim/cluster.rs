@@ -2,7 +2,7 @@
 
 use super::{Fate, Move, Tally};
 use crate::alerts::Alert;
-use crate::judge::{Fault, Judge};
+use crate::judge::{Fault, Judge, Quorums};
 use crate::{Death, MemoryStore, Person, Sample, World};
 use flow::Control;
 use flow::identity::Standing;
@@ -27,6 +27,49 @@ const LIMIT: &str = r#"
 @id("steps-per-day") forbid (principal, action == Action::"step_execution", resource)
 when { context.history.steps_today >= 5 };
 "#;
+
+/// More of `approvals.yaml`, and how many people must agree by it.
+const APPROVALS: [(&str, u64); 3] = [
+    ("", 1),
+    (
+        "\
+quorum:
+  internal_mutation: { needed: 2, among: [approver] }
+  external_human_touch: { needed: 2, among: [approver] }
+",
+        2,
+    ),
+    (
+        "\
+escalation:
+  - after: 2m
+    to: [operator]
+",
+        1,
+    ),
+];
+
+/// The same for the judge.
+fn quorums() -> Quorums {
+    let file = |(text, needed): &(&str, u64)| {
+        let mut files = approvals(text).files();
+        (files.remove("approvals.yaml").unwrap_or_default(), *needed)
+    };
+    let files: Vec<_> = APPROVALS.iter().map(file).collect();
+    Quorums::of(
+        files
+            .iter()
+            .map(|(file, needed)| (file.as_slice(), *needed)),
+    )
+}
+
+fn approvals(more: &str) -> Sample {
+    Sample {
+        approval_expires: "10m".into(),
+        autonomous: more.into(),
+        ..Sample::default()
+    }
+}
 
 pub(super) struct Node {
     pub(super) store: Arc<MemoryStore>,
@@ -72,7 +115,7 @@ impl Cluster {
             alerts: Mutex::default(),
             reservations: Mutex::default(),
             switched: Mutex::default(),
-            judge: Judge::with_limit(STEPS_PER_DAY),
+            judge: Judge::with_limit(STEPS_PER_DAY).with_quorums(quorums()),
             tally: Tally::default(),
             note: if seed.is_multiple_of(2) {
                 "honoured"
@@ -108,19 +151,19 @@ impl Cluster {
         self.tenants.push(tenant);
     }
 
-    /// The pack with the caps of this number.
-    pub(super) fn sample(&self, caps: usize) -> Sample {
+    /// The pack with the caps and the approvals of this number.
+    pub(super) fn sample(&self, number: usize) -> Sample {
         let (tenant, machine) =
-            [("6 EUR", "4 EUR"), ("9 EUR", "3 EUR"), ("4 EUR", "4 EUR")][caps % 3];
+            [("6 EUR", "4 EUR"), ("9 EUR", "3 EUR"), ("4 EUR", "4 EUR")][number % 3];
+        let (more, _) = APPROVALS[number / 3 % APPROVALS.len()];
         Sample {
             tenant_hard: tenant.into(),
             machine_hard: machine.into(),
             timebox: "20m".into(),
-            approval_expires: "10m".into(),
             note_idempotency: self.note.into(),
             history: FACTS.into(),
             policies: LIMIT.into(),
-            ..Sample::default()
+            ..approvals(more)
         }
     }
 

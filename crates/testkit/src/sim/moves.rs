@@ -77,14 +77,14 @@ fn chance(dice: &mut Dice) -> Chance {
 
 fn action(dice: &mut Dice) -> Action {
     let chance = chance(dice);
-    match dice.roll(20) {
-        0..=3 => Action::Alert(chance),
-        4..=7 => Action::Tick(chance),
-        8..=11 => Action::Decide(chance),
-        12 | 13 => Action::Edit(chance),
-        14 | 15 => Action::Steer(chance),
-        16 => Action::Kill(chance),
-        17 | 18 => Action::Spend(chance),
+    match dice.roll(27) {
+        0..=4 => Action::Alert(chance),
+        5..=8 => Action::Tick(chance),
+        9..=17 => Action::Decide(chance),
+        18 | 19 => Action::Edit(chance),
+        20 | 21 => Action::Steer(chance),
+        22 | 23 => Action::Kill(chance),
+        24 | 25 => Action::Spend(chance),
         _ => Action::Load(chance),
     }
 }
