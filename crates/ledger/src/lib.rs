@@ -19,6 +19,7 @@ pub mod note;
 pub mod query;
 pub mod registry;
 pub mod request;
+pub mod room;
 pub mod row;
 pub mod store;
 pub mod witness;

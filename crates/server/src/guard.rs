@@ -18,6 +18,7 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use kernel::KeyId;
+use ledger::room::ordinary;
 use std::sync::{Arc, OnceLock};
 use tokio::time::{Instant, timeout};
 
@@ -66,7 +67,8 @@ pub(crate) async fn layer(State(watch): State<Watch>, request: Request, next: Ne
             let done = match lane {
                 Lane::Urgent => timeout(lane.timeout(), work).await.map(Ok),
                 Lane::Ordinary | Lane::Slow => {
-                    timeout(lane.timeout(), threads::work(app.ordinary(), work)).await
+                    let work = threads::work(app.ordinary(), ordinary(work));
+                    timeout(lane.timeout(), work).await
                 }
             };
             match done {

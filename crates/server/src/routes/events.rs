@@ -17,6 +17,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use gate::access::Permission;
+use ledger::room::ordinary;
 use ledger::{Entry, EntryQuery};
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -137,7 +138,8 @@ impl Follower {
             // Seen before reading: a commit during the read wakes us again.
             self.commits.borrow_and_update();
             let store = self.app.ledger().store();
-            match store.entries(self.caller.tenant(), &self.query).await {
+            let read = store.entries(self.caller.tenant(), &self.query);
+            match ordinary(read).await {
                 Ok(page) if page.is_empty() => self.wait().await?,
                 Ok(page) => self.waiting.extend(page),
                 Err(fault) => {

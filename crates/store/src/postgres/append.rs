@@ -2,10 +2,10 @@
 //! one transaction that is sent without waiting for the answers in between.
 
 use super::columns::{Columns, Statements};
-use super::connect::{CALL_MAX, Lent, within};
+use super::connect::{CALL_MAX, Lent, Pool, within};
 use super::fault::{fault, is_answer, is_stale};
 use super::pipeline::Pipeline;
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::Object;
 use kernel::{Digest, TenantId};
 use ledger::entry::Head;
 use ledger::store::{Batch, StoreFault};

@@ -3,18 +3,22 @@
 
 use super::fault::{describe, no_connection};
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
+    Hook, HookError, Manager, ManagerConfig, Object, RecyclingMethod, Runtime,
 };
+use ledger::room::Room;
 use ledger::store::StoreFault;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::{Client, Config, Connection, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Connections of one node at most.
 const CONNECTIONS_MAX: usize = 16;
+/// Of them, those that ordinary work may have.
+const ORDINARY_CONNECTIONS_MAX: usize = 12;
 /// How long a new connection may take.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// How long a free connection is waited for.
@@ -100,7 +104,7 @@ impl Place {
             Some(tls) => Manager::from_config(self.config.clone(), tls.clone(), how),
             None => Manager::from_config(self.config.clone(), NoTls, how),
         };
-        Pool::builder(manager)
+        let pool = deadpool_postgres::Pool::builder(manager)
             .max_size(CONNECTIONS_MAX)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(WAIT_MAX))
@@ -113,7 +117,11 @@ impl Place {
                 })
             }))
             .build()
-            .map_err(|error| StoreFault::Unavailable(format!("postgresql: {error}")))
+            .map_err(|error| StoreFault::Unavailable(format!("postgresql: {error}")))?;
+        Ok(Pool {
+            pool,
+            room: Room::new(ORDINARY_CONNECTIONS_MAX),
+        })
     }
 
     /// One connection outside the pool, as the URL's user; `drive` is given
@@ -235,17 +243,26 @@ pub(super) async fn within<T>(
     })
 }
 
+/// Working connections. Ordinary work leaves some of them to the rest.
+pub(super) struct Pool {
+    pool: deadpool_postgres::Pool,
+    room: Room,
+}
+
 /// A connection from the pool that goes back only when the work on it came to
 /// an end: one that was given up in the middle is closed.
 pub(super) struct Lent {
     object: Option<Object>,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Lent {
     pub(super) async fn from(pool: &Pool) -> Result<Self, StoreFault> {
-        let object = pool.get().await.map_err(|error| no_connection(&error))?;
+        let place = within(WAIT_MAX, pool.room.enter()).await?;
+        let object = pool.pool.get().await;
         Ok(Self {
-            object: Some(object),
+            object: Some(object.map_err(|error| no_connection(&error))?),
+            _place: place,
         })
     }
 

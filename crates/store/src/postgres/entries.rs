@@ -4,9 +4,9 @@
 //! first positions of all of them are the page.
 
 use super::columns::{integer, trace};
+use super::connect::Pool;
 use super::read::{Question, limit};
 use super::row::{self, ENTRY_COLUMNS};
-use deadpool_postgres::Pool;
 use kernel::names::Name as _;
 use kernel::{TenantId, Timestamp};
 use ledger::entry::Entry;

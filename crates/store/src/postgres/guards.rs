@@ -1,9 +1,9 @@
 //! What PostgreSQL must hold by itself: its own catalogue says whether the
 //! indexes are whole and the guards of `schema_1.sql` still in force.
 
+use super::connect::Pool;
 use super::read::Question;
 use super::row::value;
-use deadpool_postgres::Pool;
 use ledger::store::StoreFault;
 
 const INDEXES: &str = "SELECT format('index `%s` is not valid', c.relname) AS what \

@@ -17,8 +17,7 @@ mod row;
 mod rows;
 
 use async_trait::async_trait;
-use connect::{Lent, Place};
-use deadpool_postgres::Pool;
+use connect::{Lent, Place, Pool};
 use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
 use ledger::entry::{Entry, Head};
 use ledger::merkle::{Span, Tile};

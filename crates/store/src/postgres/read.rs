@@ -2,10 +2,10 @@
 //! sent as a whole.
 
 use super::columns::integer;
-use super::connect::{CALL_MAX, Lent, within};
+use super::connect::{CALL_MAX, Lent, Pool, within};
 use super::fault::{fault, is_answer, is_echo};
 use super::row::{self, DOCUMENT_COLUMNS, ENTRY_COLUMNS};
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::Object;
 use futures_util::join;
 use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
 use ledger::entry::{Entry, Head};

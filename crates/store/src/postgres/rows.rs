@@ -2,9 +2,9 @@
 //! log: columns by their place, texts not copied before they are kept.
 
 use super::columns::integer;
+use super::connect::Pool;
 use super::read::{Question, limit};
 use super::row::ENTRY_COLUMNS;
-use deadpool_postgres::Pool;
 use kernel::names::Name as _;
 use kernel::{Category, Digest, DirectiveId, EntryId, SnapshotId, TenantId, Timestamp, TraceId};
 use ledger::row::{Broken, Row, Rows, Seqs, unreadable};

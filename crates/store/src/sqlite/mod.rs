@@ -25,6 +25,7 @@ use kernel::{Digest, EntryId, StreamId, TenantId, Timestamp};
 use ledger::entry::{Entry, Head};
 use ledger::merkle::{Span, Tile};
 use ledger::query::{DocumentQuery, EntryQuery};
+use ledger::room::Room;
 use ledger::row::{Rows, Seqs};
 use ledger::store::{Batch, Document, Leaf, Store, StoreFault};
 use mover::Mover;
@@ -44,6 +45,8 @@ const LOCK_NAME: &str = "writ.lock";
 /// time. More of them would take the processor from the one that writes and from
 /// those who answer, and end no sooner.
 const READERS_MAX: usize = 8;
+/// Of them, those that ordinary work may have.
+const ORDINARY_READERS_MAX: usize = 6;
 /// How long a connection waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Memory for pages of the writing connection, in KiB as SQLite's sign says: the
@@ -71,6 +74,7 @@ struct Inner {
     path: PathBuf,
     readers: Mutex<Vec<Connection>>,
     places: Arc<Semaphore>,
+    room: Room,
 }
 
 impl Sqlite {
@@ -126,18 +130,19 @@ impl Sqlite {
     }
 
     /// Reads on a thread that may block, when one of a few places is free; who
-    /// came first reads first.
+    /// came first reads first. Ordinary work leaves some of them to the rest.
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreFault> + Send + 'static,
     ) -> Result<T, StoreFault> {
         let inner = self.inner.clone();
+        let room = inner.room.enter().await;
         let place = inner.places.clone().acquire_owned().await;
         let place = place.map_err(|e| StoreFault::Unavailable(e.to_string()))?;
         tokio::task::spawn_blocking(move || {
             // It is taken until the read ends, also when nobody waits for it
             // any more.
-            let _place = place;
+            let _places = (room, place);
             inner.with(work)
         })
         .await
@@ -163,6 +168,7 @@ impl Inner {
             path,
             readers: Mutex::new(readers),
             places: Arc::new(Semaphore::new(READERS_MAX)),
+            room: Room::new(ORDINARY_READERS_MAX),
         }
     }
 
@@ -496,6 +502,36 @@ mod tests {
         let most = most.load(Ordering::SeqCst);
         assert!((2..=READERS_MAX).contains(&most), "{most} at one time");
         assert!(store.inner.readers.lock().len() <= READERS_MAX);
+    }
+
+    /// Many ask for what takes long; what is not ordinary is read meanwhile.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn ordinary_reads_leave_room_for_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(folder.path()).unwrap());
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let reads = (0..3 * READERS_MAX).map(|_| {
+            let (store, gate) = (store.clone(), gate.clone());
+            tokio::spawn(ledger::room::ordinary(async move {
+                let wait = move |_: &Connection| {
+                    gate.lock().recv().unwrap();
+                    Ok(())
+                };
+                store.read(wait).await.unwrap();
+            }))
+        });
+        let reads: Vec<_> = reads.collect();
+        while store.inner.places.available_permits() > READERS_MAX - ORDINARY_READERS_MAX {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(store.next_due().await.unwrap(), None, "no ordinary read");
+        for _ in &reads {
+            open.send(()).unwrap();
+        }
+        for read in reads {
+            read.await.unwrap();
+        }
     }
 
     /// Five times what the log may hold is written while others read.

@@ -338,6 +338,12 @@ async fn probes(
             ),
         ];
         let next = waiting.next();
+        // What an approver looks at.
+        let listed = "/v1/approvals?status=pending";
+        round.push((
+            "approvals",
+            request("GET", listed, Some(approver), &[], None),
+        ));
         if let Some(next) = next {
             let yes = json!({"digest": next.digest}).to_string();
             let path = format!("/v1/approvals/{}/approve", next.approval);
