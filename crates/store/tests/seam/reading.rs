@@ -89,9 +89,11 @@ pub(crate) async fn queries_answer_as_a_plain_search_would(place: &Place) {
 
 pub(crate) async fn documents_are_listed_as_a_plain_search_would(place: &Place) {
     let store = place.open().await;
-    let mut written = Log::new(tenant(1), 10);
+    let mut written = Log::new(tenant(2), 10);
+    let (mut before, mut after) = (Log::new(tenant(1), 11), Log::new(tenant(3), 12));
     for _ in 0..20 {
-        store.append(vec![written.some(3)]).await.unwrap();
+        let batches = vec![before.some(3), written.some(3), after.some(3)];
+        store.append(batches).await.unwrap();
     }
     let mut matched = 0;
     for seed in 0..200 {
@@ -117,7 +119,7 @@ pub(crate) async fn documents_are_listed_as_a_plain_search_would(place: &Place) 
         };
         let mut all: Vec<_> = written.documents.values().filter(fits).cloned().collect();
         all.sort_by_key(|d| d.created_seq);
-        let found = store.documents(tenant(1), &query).await.unwrap();
+        let found = store.documents(tenant(2), &query).await.unwrap();
         let expected = cut(all, query.order, query.limit);
         assert_eq!(found, expected, "seed {seed}: {query:?}");
         matched += found.len();
