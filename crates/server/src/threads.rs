@@ -15,6 +15,8 @@ use tracing::Instrument as _;
 /// How much later than the other threads the system runs these, as `nice`
 /// counts: a tenth of their share.
 const NICE: i32 = 10;
+/// The system knows none beyond it.
+const NICE_MAX: i32 = 19;
 /// How long the end waits for work that nobody asks for any more.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
@@ -27,7 +29,7 @@ impl Threads {
     /// # Errors
     /// `unavailable` when the system gives none.
     pub fn start() -> Result<Self, Refusal> {
-        let priority = getpriority_process(None).map(|own| own + NICE);
+        let priority = getpriority_process(None).map(below);
         let priority = priority.map_err(|e| {
             Refusal::unavailable(format!("cannot read this thread's priority: {e}"))
         })?;
@@ -68,6 +70,10 @@ impl Drop for Threads {
             runtime.shutdown_background();
         }
     }
+}
+
+fn below(priority: i32) -> i32 {
+    (priority + NICE).min(NICE_MAX)
 }
 
 /// A thread begins with the priority of the one that starts it, which may have
@@ -112,7 +118,7 @@ mod tests {
         })
         .await
         .unwrap();
-        assert_eq!((worker, blocking), (own + NICE, own + NICE));
+        assert_eq!((worker, blocking), (below(own), below(own)));
         let after = getpriority_process(None).unwrap();
         assert_eq!(after, own, "this thread is what it was");
 

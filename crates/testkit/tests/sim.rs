@@ -86,7 +86,7 @@ fn storage_that_lies_is_found_and_shown_with_few_moves() {
             .parse::<usize>()
             .unwrap()
     };
-    assert!(moves(&said) <= 6, "{said}");
+    assert!(moves(&said) <= 8, "{said}");
     assert_eq!(moves(&shown), moves(&said), "{shown}");
 }
 
