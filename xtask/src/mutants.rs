@@ -12,7 +12,7 @@ use std::time::Instant;
 const PATCHES: &str = "xtask/mutants";
 
 /// Seeds and moves of the simulator for each of them.
-const SIMULATED: &[&str] = &["--seeds", "40", "--steps", "200", "--as-found"];
+const SIMULATED: &[&str] = &["--seeds", "40", "--steps", "300", "--as-found"];
 
 /// What cargo runs after the simulator, in this order, and what it is called.
 const TESTS: &[(&str, &[&str])] = &[
