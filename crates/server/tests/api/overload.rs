@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::routing::get;
 use kernel::Role::{Admin, Viewer};
 use kernel::{Haste, Refusal, Unit};
+use ledger::room::Room;
 use serde_json::{Value, json};
 use server::App;
 use server::auth::Caller;
@@ -213,11 +214,13 @@ async fn who_is_in_haste_is_decided_before_what_waits() {
     world.end().await;
 }
 
-/// The haste of a command is that of its route.
+/// The haste of a command is that of its route, and all but urgent ones leave
+/// room for others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_of_urgent_routes_are_in_haste() {
     async fn tell(State(app): State<App>, trace: Trace, caller: Caller) -> String {
-        format!("{:?}", app.ctx(&caller, trace).haste)
+        let leaves_room = Room::new(1).enter().await.is_some();
+        format!("{:?} {leaves_room}", app.ctx(&caller, trace).haste)
     }
     let world = World::new().await;
     let of = |path, lane| Route::get(path, Guard::SignedIn, "tells its haste", tell).lane(lane);
@@ -228,9 +231,9 @@ async fn commands_of_urgent_routes_are_in_haste() {
     ];
     let router = server::dressed(world.app.clone(), mount(&world.app, rows));
     for (path, expected) in [
-        ("/urgent", "Urgent"),
-        ("/ordinary", "None"),
-        ("/slow", "None"),
+        ("/urgent", "Urgent false"),
+        ("/ordinary", "None true"),
+        ("/slow", "None true"),
     ] {
         let asked = request("GET", path, Some(world.member.token(Viewer)));
         let asked = asked.body(Body::empty()).unwrap();
